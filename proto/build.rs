@@ -1,0 +1,33 @@
+//! Compiles the protos with protox, so that no protoc is needed. The encoded descriptor set
+//! keeps the custom options, which reflection, access control and REST read.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+const FILES: &[&str] = &[
+    "jinke/type/v1/options.proto",
+    "jinke/identity/v1/token_service.proto",
+    "jinke/identity/v1/identity_service.proto",
+    "jinke/identity/v1/access_service.proto",
+    "jinke/customer/v1/source_service.proto",
+    "jinke/customer/v1/customer_service.proto",
+    "jinke/customer/v1/match_service.proto",
+    "jinke/customer/v1/stewardship_service.proto",
+    "vendor/google/longrunning/operations.proto",
+    "vendor/google/rpc/error_details.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=jinke");
+    println!("cargo:rerun-if-changed=vendor");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut compiler = protox::Compiler::new(["vendor", "."])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
+    // `file_descriptor_set()` drops custom options; the encoded form keeps them.
+    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .include_file("mod.rs")
+        .compile_well_known_types(false)
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
