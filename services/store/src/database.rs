@@ -1,0 +1,357 @@
+//! Opening a database, reading and writing.
+
+use std::{
+    path::Path,
+    str::FromStr as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jinke_types::{Clock as _, Code, Failure, SystemClock};
+use sqlx::{
+    PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::watch;
+
+use crate::{
+    changelog,
+    config::{DatabaseConfig, Place},
+    error::{from_sqlx, is_conflict},
+    holder::{Holder, private},
+    migrate::{self, Migrations},
+    sql::{Conn, ConnInner, Engine},
+    tx::{Reader, Tx},
+};
+
+/// How often a write is tried in all before its `WRITE_CONFLICT` is returned.
+pub const WRITE_ATTEMPTS: u32 = 10;
+
+/// A service's database. Cheap to clone; all clones share connections.
+#[derive(Clone)]
+pub struct Database(Arc<Shared>);
+
+struct Shared {
+    pools: Pools,
+    service: String,
+    head: watch::Sender<i64>,
+    conflicts: AtomicU64,
+    // The last field, so that the file is given free after its connections are gone.
+    _holder: Option<Holder>,
+}
+
+enum Pools {
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("service", &self.0.service)
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the connections do just now, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// Connections that are open.
+    pub open: u32,
+    /// Of these, the ones nobody uses.
+    pub idle: u32,
+    /// The most there may be.
+    pub max: u32,
+    /// Transactions tried anew because of a conflict, since start.
+    pub conflicts: u64,
+}
+
+impl Database {
+    /// Opens the database, creating and migrating it as needed.
+    ///
+    /// Errors: `DATABASE_CONFIG` (a setting is wrong), `DATABASE_HELD` (another process has the
+    /// SQLite file; metadata `holder`), `DATABASE_NEWER`, `MIGRATION_CHANGED`,
+    /// `DATABASE_UNREACHABLE`.
+    pub async fn open(
+        config: DatabaseConfig,
+        migrations: &'static Migrations,
+    ) -> Result<Self, Failure> {
+        let (pools, holder) = match config.place()? {
+            Place::File(path) => {
+                let (pools, holder) = open_sqlite(&config, &path, migrations).await?;
+                (pools, Some(holder))
+            }
+            Place::Server => (open_postgres(&config, migrations).await?, None),
+        };
+        let db = Self(Arc::new(Shared {
+            pools,
+            service: config.service,
+            head: watch::Sender::new(0),
+            conflicts: AtomicU64::new(0),
+            _holder: holder,
+        }));
+        let head = changelog::head(&mut *db.read().await?).await?;
+        db.0.head.send_replace(head);
+        Ok(db)
+    }
+
+    /// Which engine this is.
+    pub fn engine(&self) -> Engine {
+        match self.0.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// The service the database belongs to.
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// Runs `work` in a write transaction and commits it durably before returning.
+    ///
+    /// On a conflict with another transaction (`WRITE_CONFLICT`) the whole work runs again, up
+    /// to [`WRITE_ATTEMPTS`] times: it must have no effect outside the transaction. Any other
+    /// error, a panic, or dropping the future rolls everything back.
+    pub async fn write<T>(
+        &self,
+        work: impl AsyncFnMut(&mut Tx) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        Ok(self.write_positioned(work).await?.0)
+    }
+
+    /// Like [`Database::write`], and tells the position of the last change it logged.
+    pub async fn write_positioned<T>(
+        &self,
+        mut work: impl AsyncFnMut(&mut Tx) -> Result<T, Failure>,
+    ) -> Result<(T, Option<i64>), Failure> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut tx = self.begin().await?;
+            let done = match work(&mut tx).await {
+                Ok(value) => self.commit(tx).await.map(|position| (value, position)),
+                Err(failure) => {
+                    drop(tx);
+                    Err(failure)
+                }
+            };
+            match done {
+                Err(failure) if is_conflict(&failure) && attempt < WRITE_ATTEMPTS => {
+                    let nth = self.0.conflicts.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(pause(attempt, nth)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// A write transaction without retry, for work that a closure cannot hold. Commit it with
+    /// [`Database::commit`].
+    pub async fn begin(&self) -> Result<Tx, Failure> {
+        let inner = match &self.0.pools {
+            Pools::Sqlite { writer, .. } => ConnInner::SqliteTx(
+                writer
+                    .begin_with("BEGIN IMMEDIATE")
+                    .await
+                    .map_err(from_sqlx)?,
+            ),
+            Pools::Postgres(pool) => ConnInner::PostgresTx(pool.begin().await.map_err(from_sqlx)?),
+        };
+        Ok(Tx::new(Conn(inner)))
+    }
+
+    /// Commits, wakes whoever waits for changes, and gives the position of the last one.
+    pub async fn commit(&self, tx: Tx) -> Result<Option<i64>, Failure> {
+        let position = tx.commit().await?;
+        if let Some(position) = position {
+            // Commits may be reported out of order; the head never goes back.
+            self.0.head.send_if_modified(|head| {
+                let newer = position > *head;
+                *head = position.max(*head);
+                newer
+            });
+        }
+        Ok(position)
+    }
+
+    /// A connection for reading. Each statement sees what is committed when it starts.
+    pub async fn read(&self) -> Result<Reader, Failure> {
+        let conn = match &self.0.pools {
+            Pools::Sqlite { readers, .. } => Conn::of_sqlite(readers).await?,
+            Pools::Postgres(pool) => Conn::of_postgres(pool).await?,
+        };
+        Ok(Reader(conn))
+    }
+
+    /// A connection for reading where all statements see the same moment: the one of the
+    /// first statement. Keep it short: it holds back the clean-up of old rows.
+    pub async fn snapshot(&self) -> Result<Reader, Failure> {
+        let inner = match &self.0.pools {
+            Pools::Sqlite { readers, .. } => ConnInner::SqliteTx(
+                readers
+                    .begin_with("BEGIN DEFERRED")
+                    .await
+                    .map_err(from_sqlx)?,
+            ),
+            Pools::Postgres(pool) => ConnInner::PostgresTx(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await
+                    .map_err(from_sqlx)?,
+            ),
+        };
+        Ok(Reader(Conn(inner)))
+    }
+
+    /// Tells of changes committed by this process. The value is a position that exists; other
+    /// replicas' changes don't show here, see [`changelog::wait`].
+    pub fn changed(&self) -> watch::Receiver<i64> {
+        self.0.head.subscribe()
+    }
+
+    /// Whether the database answers, for readiness.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.read()
+            .await?
+            .fetch_one("SELECT 1 AS one", Vec::new())
+            .await
+            .map(drop)
+    }
+
+    /// What the connections do, for metrics.
+    pub fn pool_state(&self) -> PoolState {
+        let conflicts = self.0.conflicts.load(Ordering::Relaxed);
+        let idle = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        match &self.0.pools {
+            Pools::Sqlite { writer, readers } => PoolState {
+                open: writer.size() + readers.size(),
+                idle: idle(writer.num_idle() + readers.num_idle()),
+                max: readers.options().get_max_connections() + 1,
+                conflicts,
+            },
+            Pools::Postgres(pool) => PoolState {
+                open: pool.size(),
+                idle: idle(pool.num_idle()),
+                max: pool.options().get_max_connections(),
+                conflicts,
+            },
+        }
+    }
+
+    /// Waits for running work and closes every connection. Later calls get `DATABASE_CLOSED`.
+    pub async fn close(&self) {
+        match &self.0.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Doubles from 1 ms to 128 ms; the spread keeps two losers from meeting again. It needs no
+/// randomness: the count of conflicts differs between them.
+fn pause(attempt: u32, nth: u64) -> Duration {
+    let base = 1_000_u64 << attempt.min(7);
+    let spread = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    Duration::from_micros(base + spread % base)
+}
+
+async fn open_sqlite(
+    config: &DatabaseConfig,
+    path: &Path,
+    migrations: &Migrations,
+) -> Result<(Pools, Holder), Failure> {
+    let cannot = |e: std::io::Error| {
+        Failure::new(
+            Code::FailedPrecondition,
+            "DATABASE_FILE",
+            format!("cannot use {}: {}", path.display(), e.kind()),
+        )
+    };
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    let holder = Holder::take(path, SystemClock.now())?;
+    // SQLite gives its journal files the rights of the database file.
+    let mut create = std::fs::OpenOptions::new();
+    create.read(true).write(true).create(true).truncate(false);
+    private(&mut create);
+    create.open(path).map_err(cannot)?;
+
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(config.lock_timeout)
+        .statement_cache_capacity(256)
+        // An erased value must leave the file, and no temporary file may keep one.
+        .pragma("secure_delete", "ON")
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", "-32768")
+        .pragma("journal_size_limit", "67108864");
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(config.acquire_timeout)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let writer = pool()
+        .max_connections(1)
+        .connect_with(options.clone())
+        .await
+        .map_err(from_sqlx)?;
+    {
+        let mut conn = writer.acquire().await.map_err(from_sqlx)?;
+        migrate::sqlite(&mut conn, migrations).await?;
+    }
+    let readers = pool()
+        .max_connections(config.max_connections)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(from_sqlx)?;
+    Ok((Pools::Sqlite { writer, readers }, holder))
+}
+
+/// The one handshake with a PostgreSQL server: everything a session needs is set here.
+fn postgres_options(config: &DatabaseConfig) -> Result<PgConnectOptions, Failure> {
+    let schema = config.schema.as_deref().unwrap_or("public");
+    Ok(PgConnectOptions::from_str(&config.url)
+        .map_err(from_sqlx)?
+        .application_name(&format!("jinke-{}", config.service))
+        .statement_cache_capacity(512)
+        .options([
+            ("search_path", schema.to_owned()),
+            (
+                "statement_timeout",
+                config.statement_timeout.as_millis().to_string(),
+            ),
+            ("lock_timeout", config.lock_timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+            ("timezone", "UTC".to_owned()),
+            ("synchronous_commit", "on".to_owned()),
+        ]))
+}
+
+async fn open_postgres(config: &DatabaseConfig, migrations: &Migrations) -> Result<Pools, Failure> {
+    let options = postgres_options(config)?;
+    migrate::postgres(&options, config.schema.as_deref(), migrations).await?;
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(config.acquire_timeout)
+        .max_connections(config.max_connections)
+        .connect_with(options)
+        .await
+        .map_err(from_sqlx)?;
+    Ok(Pools::Postgres(pool))
+}
