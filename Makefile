@@ -1,0 +1,74 @@
+# The only door. `make help` lists every target.
+#
+# Variables: FRESH=1 (run: start over), DATA=dir (run: where the data lives), LISTEN=addr:port,
+# JINKE_ER and JINKE_RIGS (folders with labelled data and with rigs, for the targets that need them),
+# JINKE_TEST_POSTGRES (URL of a PostgreSQL server for the tests; found or started when unset).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DATA ?= data
+LISTEN ?= 127.0.0.1:7420
+JINKE := ./target/release/jinke
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: tools
+tools: # Installs what a build needs beyond Rust, where it is missing.
+	@command -v cc >/dev/null || { echo "a C compiler is needed (Debian: apt-get install build-essential)"; exit 1; }
+	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
+
+.PHONY: build
+build: tools ## Build the suite (release)
+	cargo build --release -p jinke-suite
+
+.PHONY: run
+run: build ## Start the suite on SQLite, pull the sample sources, merge, answer over gRPC (FRESH=1 starts over)
+	$(JINKE) run --samples --data-dir $(DATA) --listen $(LISTEN) $(if $(FRESH),--fresh)
+
+.PHONY: test
+test: tools ## All tests on both engines; finds or starts PostgreSQL itself
+	cargo test --workspace --no-run
+	tests/with-postgres.sh cargo test --workspace --quiet
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## Check the format
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: tools ## Clippy with warnings denied, and buf where npm is present
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v npm >/dev/null; then \
+	  npm exec --yes --package=@bufbuild/buf@1.57.2 -- buf lint proto; \
+	else echo "npm is not here: buf lint skipped (the rules that matter also run as tests)"; fi
+
+.PHONY: doc
+doc: ## Build the API documentation of the crates
+	cargo doc --workspace --no-deps
+
+.PHONY: bench
+bench: build ## Sustained ingest on both engines beside a bare batched upsert, in one run
+	cargo build --release -p jinke-tests --bin bench
+	JINKE_PG_FSYNC=on tests/with-postgres.sh ./target/release/bench $(BENCH_ARGS)
+
+.PHONY: quality
+quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
+	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }
+	cargo build --release -p jinke-tests --bin quality
+	./target/release/quality "$$JINKE_ER"
+
+.PHONY: soak
+soak: tools ## Long random runs; SEED=n repeats one, CASES=n sets how many
+	cargo test --workspace --no-run
+	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-tests -- --nocapture soak
+
+.PHONY: clean
+clean: ## Remove build output (not the data)
+	cargo clean

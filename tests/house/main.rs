@@ -1,0 +1,9 @@
+//! One test binary over the finished house.
+//!
+//! | module | what it proves |
+//! |---|---|
+//! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
+//! | `contract` | the descriptor set keeps the conventions of the contract |
+
+mod contract;
+mod tidy;
