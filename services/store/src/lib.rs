@@ -2,11 +2,18 @@
 
 pub mod changelog;
 mod config;
+pub mod counter;
+pub mod cursor;
 mod database;
 pub mod error;
 mod holder;
+pub mod keys;
+pub mod lease;
 mod migrate;
+pub mod operation;
+pub mod request;
 mod sql;
+pub mod testing;
 mod tx;
 
 pub use config::DatabaseConfig;
