@@ -1,1 +1,5 @@
 //! jinke-customer
+
+pub mod domain;
+pub mod engine;
+pub mod store;

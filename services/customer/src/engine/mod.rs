@@ -1,0 +1,101 @@
+//! The engine: records in, customers out. See [`Engine`].
+
+mod attachments;
+mod golden;
+mod ingest;
+mod judgements;
+mod sources;
+
+use std::sync::Arc;
+
+use jinke_resolution::{Rules, SurvivorshipPolicy};
+use jinke_store::{Database, keys::KeyRing};
+use jinke_types::{Clock, Entropy, Failure};
+
+/// Limits of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Most standardized records kept in memory; about 2 KiB each.
+    pub cached_records: usize,
+    /// Most records that one transaction takes from waiting calls.
+    pub group_records: usize,
+    /// Most calls that wait for a transaction; further ones wait outside.
+    pub queued_calls: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            cached_records: 50_000,
+            group_records: 2_000,
+            queued_calls: 64,
+        }
+    }
+}
+
+/// Takes source records, resolves them and answers with customers. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    core: Arc<Core>,
+}
+
+/// What all parts of the engine share.
+pub(crate) struct Core {
+    pub(crate) db: Database,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) policy: Arc<SurvivorshipPolicy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) config: EngineConfig,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over a database that was opened with [`crate::store::MIGRATIONS`].
+    ///
+    /// Call it within a tokio runtime. When the rules or the token key have changed since the
+    /// database was written, everything derived is made anew first.
+    pub async fn new(
+        db: Database,
+        ring: Arc<KeyRing>,
+        rules: Arc<Rules>,
+        policy: Arc<SurvivorshipPolicy>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        config: EngineConfig,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            core: Arc::new(Core {
+                db,
+                ring,
+                rules,
+                policy,
+                clock,
+                entropy,
+                config,
+            }),
+        })
+    }
+    /// The database, for queries.
+    pub fn database(&self) -> &Database {
+        &self.core.db
+    }
+    /// The keys.
+    pub fn ring(&self) -> &KeyRing {
+        &self.core.ring
+    }
+    /// The match rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.core.rules
+    }
+    /// The survivorship policy in force.
+    pub fn policy(&self) -> &SurvivorshipPolicy {
+        &self.core.policy
+    }
+}
