@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MethodDescriptor, ReflectMessage, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, Kind, MethodDescriptor, ReflectMessage, Value,
+};
 
 fn pool() -> DescriptorPool {
     DescriptorPool::decode(jinke_proto::FILE_DESCRIPTOR_SET).expect("descriptor set")
@@ -15,7 +17,9 @@ fn ours(package: &str) -> bool {
 fn option(method: &MethodDescriptor, name: &str) -> Option<Value> {
     let extension = method.parent_pool().get_extension_by_name(name)?;
     let options: DynamicMessage = method.options();
-    options.has_extension(&extension).then(|| options.get_extension(&extension).into_owned())
+    options
+        .has_extension(&extension)
+        .then(|| options.get_extension(&extension).into_owned())
 }
 
 fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
@@ -45,7 +49,13 @@ fn every_method_says_who_may_call_it() {
             method.full_name()
         );
         if let Some(Value::String(p)) = permission {
-            let area = method.parent_service().package_name().split('.').nth(1).unwrap_or_default().to_owned();
+            let area = method
+                .parent_service()
+                .package_name()
+                .split('.')
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned();
             let parts: Vec<_> = p.split('.').collect();
             assert!(
                 parts.len() == 3 && parts[0] == area,
@@ -85,12 +95,23 @@ fn every_unary_method_has_an_http_rule() {
         }
         let rule = option(&method, "google.api.http")
             .unwrap_or_else(|| panic!("{} has no google.api.http", method.full_name()));
-        let Value::Message(rule) = rule else { panic!("google.api.http is a message") };
+        let Value::Message(rule) = rule else {
+            panic!("google.api.http is a message")
+        };
         let verb = ["get", "put", "post", "delete", "patch"]
             .into_iter()
-            .find(|v| rule.get_field_by_name(v).and_then(|f| f.as_str().map(|s| !s.is_empty())) == Some(true))
+            .find(|v| {
+                rule.get_field_by_name(v)
+                    .and_then(|f| f.as_str().map(|s| !s.is_empty()))
+                    == Some(true)
+            })
             .unwrap_or_else(|| panic!("{} has an empty http rule", method.full_name()));
-        let path = rule.get_field_by_name(verb).unwrap().as_str().unwrap().to_owned();
+        let path = rule
+            .get_field_by_name(verb)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned();
         if let Some(other) = seen.insert(format!("{verb} {path}"), method.full_name().to_owned()) {
             panic!("{} and {other} share {verb} {path}", method.full_name());
         }
@@ -101,14 +122,24 @@ fn every_unary_method_has_an_http_rule() {
 fn services_requests_and_enums_are_named_by_the_rules() {
     let pool = pool();
     for service in pool.services().filter(|s| ours(s.package_name())) {
-        assert!(service.name().ends_with("Service"), "{}", service.full_name());
+        assert!(
+            service.name().ends_with("Service"),
+            "{}",
+            service.full_name()
+        );
         for method in service.methods() {
             assert_eq!(method.input().name(), format!("{}Request", method.name()));
         }
     }
     for e in pool.all_enums().filter(|e| ours(e.package_name())) {
-        let zero = e.get_value(0).unwrap_or_else(|| panic!("{} has no zero", e.full_name()));
-        assert!(zero.name().ends_with("_UNSPECIFIED"), "{}", zero.full_name());
+        let zero = e
+            .get_value(0)
+            .unwrap_or_else(|| panic!("{} has no zero", e.full_name()));
+        assert!(
+            zero.name().ends_with("_UNSPECIFIED"),
+            "{}",
+            zero.full_name()
+        );
     }
 }
 
@@ -129,11 +160,20 @@ fn pages_and_money_have_one_shape() {
                 let Kind::Message(m) = field.kind() else {
                     panic!("{} should be a Timestamp", field.full_name())
                 };
-                assert_eq!(m.full_name(), "google.protobuf.Timestamp", "{}", field.full_name());
+                assert_eq!(
+                    m.full_name(),
+                    "google.protobuf.Timestamp",
+                    "{}",
+                    field.full_name()
+                );
             }
         }
         if message.name().starts_with("List") && message.name().ends_with("Response") {
-            assert!(message.fields().any(|f| f.is_list()), "{}", message.full_name());
+            assert!(
+                message.fields().any(|f| f.is_list()),
+                "{}",
+                message.full_name()
+            );
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! | module | what it proves |
 //! |---|---|
+//! | `crash` | SIGKILL during an import loses and doubles nothing |
 //! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
 //! | `contract` | the descriptor set keeps the conventions of the contract |
 
 mod contract;
+mod crash;
 mod tidy;

@@ -9,7 +9,10 @@ use std::{
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ stands in the root")
+        .to_owned()
 }
 
 /// Which workspace crates each crate may import (rules 1 to 8 of docs/ARCHITECTURE.md). A new
@@ -21,16 +24,32 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("jinke-proto", &[]),
         ("jinke-store", &["jinke-types"]),
         ("jinke-kit", &["jinke-types", "jinke-proto"]),
-        ("jinke-identity", &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store"]),
+        (
+            "jinke-identity",
+            &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store"],
+        ),
         (
             "jinke-customer",
-            &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store", "jinke-resolution"],
+            &[
+                "jinke-types",
+                "jinke-proto",
+                "jinke-kit",
+                "jinke-store",
+                "jinke-resolution",
+            ],
         ),
         ("jinke-sdk", &["jinke-types"]),
         ("jinke-file", &["jinke-types", "jinke-sdk"]),
         (
             "jinke-runner",
-            &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store", "jinke-sdk", "jinke-file"],
+            &[
+                "jinke-types",
+                "jinke-proto",
+                "jinke-kit",
+                "jinke-store",
+                "jinke-sdk",
+                "jinke-file",
+            ],
         ),
         (
             "jinke-suite",
@@ -79,7 +98,11 @@ fn crates_import_only_what_the_rules_allow() {
         .exec()
         .expect("cargo metadata");
     let rules = allowed();
-    let members: BTreeSet<String> = metadata.packages.iter().map(|p| p.name.to_string()).collect();
+    let members: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|p| p.name.to_string())
+        .collect();
     let mut wrong = Vec::new();
     for package in &metadata.packages {
         let name = package.name.as_str();
@@ -105,7 +128,11 @@ fn crates_import_only_what_the_rules_allow() {
             }
         }
     }
-    assert!(wrong.is_empty(), "dependency rules broken:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "dependency rules broken:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -119,7 +146,9 @@ fn pure_crates_stay_pure() {
     for package in &metadata.packages {
         if matches!(package.name.as_str(), "jinke-types" | "jinke-resolution") {
             for dependency in &package.dependencies {
-                let io = ["tokio", "sqlx", "tonic", "reqwest", "prost", "tracing", "rand"];
+                let io = [
+                    "tokio", "sqlx", "tonic", "reqwest", "prost", "tracing", "rand",
+                ];
                 assert!(
                     dependency.kind == DependencyKind::Development
                         || !io.contains(&dependency.name.as_str()),
@@ -140,10 +169,16 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if path.is_dir() {
-                if !matches!(&*name, "target" | ".git" | "data" | "vendor" | "node_modules") {
+                if !matches!(
+                    &*name,
+                    "target" | ".git" | "data" | "vendor" | "node_modules"
+                ) {
                     walk(&path, extensions, out);
                 }
-            } else if path.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)) {
+            } else if path
+                .extension()
+                .is_some_and(|e| extensions.iter().any(|x| e == *x))
+            {
                 out.push(path);
             }
         }
@@ -160,7 +195,11 @@ fn proto_messages_are_named_only_at_the_edge() {
     // main.rs and lib.rs wire servers; tests may do as they like.
     let mut wrong = Vec::new();
     for path in files(&["rs"]) {
-        let shown = path.strip_prefix(root()).expect("below root").display().to_string();
+        let shown = path
+            .strip_prefix(root())
+            .expect("below root")
+            .display()
+            .to_string();
         let service = ["services/identity/src/", "services/customer/src/"]
             .iter()
             .find_map(|p| shown.strip_prefix(p));
@@ -170,11 +209,19 @@ fn proto_messages_are_named_only_at_the_edge() {
             || inside.starts_with("access")
             || inside.starts_with("lib.rs")
             || inside.contains("test");
-        if !edge && fs::read_to_string(&path).expect("text").contains("jinke_proto") {
+        if !edge
+            && fs::read_to_string(&path)
+                .expect("text")
+                .contains("jinke_proto")
+        {
             wrong.push(shown);
         }
     }
-    assert!(wrong.is_empty(), "proto messages are named outside the edge:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "proto messages are named outside the edge:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -182,7 +229,11 @@ fn sql_and_http_stay_in_their_rooms() {
     // Rule 7: only the store crate and a service's store room name sqlx.
     let mut wrong = Vec::new();
     for path in files(&["rs"]) {
-        let shown = path.strip_prefix(root()).expect("below root").display().to_string();
+        let shown = path
+            .strip_prefix(root())
+            .expect("below root")
+            .display()
+            .to_string();
         let home = shown.starts_with("services/store/")
             || shown.contains("/src/store")
             || shown.starts_with("tests/");
@@ -190,20 +241,34 @@ fn sql_and_http_stay_in_their_rooms() {
             wrong.push(shown);
         }
     }
-    assert!(wrong.is_empty(), "sqlx is named outside the store rooms:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "sqlx is named outside the store rooms:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn both_engines_have_the_same_migrations() {
     for service in ["identity", "customer"] {
         let names = |engine: &str| -> BTreeSet<String> {
-            fs::read_dir(root().join("services").join(service).join("migrations").join(engine))
-                .expect("migrations folder")
-                .flatten()
-                .map(|e| e.file_name().to_string_lossy().into_owned())
-                .collect()
+            fs::read_dir(
+                root()
+                    .join("services")
+                    .join(service)
+                    .join("migrations")
+                    .join(engine),
+            )
+            .expect("migrations folder")
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect()
         };
-        assert_eq!(names("sqlite"), names("postgres"), "migrations of {service}");
+        assert_eq!(
+            names("sqlite"),
+            names("postgres"),
+            "migrations of {service}"
+        );
         assert!(!names("sqlite").is_empty());
     }
 }

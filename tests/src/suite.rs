@@ -1,0 +1,214 @@
+//! The binary `jinke` as a child process, and clients that are logged in to it.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use jinke_proto::jinke::{
+    customer::v1::{
+        CreateSourceRequest, Source, customer_service_client::CustomerServiceClient,
+        match_service_client::MatchServiceClient, source_service_client::SourceServiceClient,
+        stewardship_service_client::StewardshipServiceClient,
+    },
+    identity::v1::{LoginWithKeyRequest, token_service_client::TokenServiceClient},
+};
+use tokio::process::{Child, Command};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::interceptor::InterceptedService,
+    transport::{Channel, Endpoint},
+};
+
+/// Puts the token on every call.
+#[derive(Clone)]
+pub struct Bearer(MetadataValue<Ascii>);
+
+impl tonic::service::Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// A channel that is logged in.
+pub type Authed = InterceptedService<Channel, Bearer>;
+
+/// A running suite.
+pub struct Suite {
+    child: Child,
+    /// `http://127.0.0.1:port`.
+    pub endpoint: String,
+    data: PathBuf,
+}
+
+/// Where the binary is: `JINKE_BIN`, else beside the folder of this executable.
+pub fn binary() -> PathBuf {
+    if let Ok(path) = std::env::var("JINKE_BIN") {
+        return path.into();
+    }
+    let me = std::env::current_exe().expect("an executable");
+    let dir = me.parent().expect("a folder");
+    let dir = if dir.ends_with("deps") {
+        dir.parent().expect("a folder")
+    } else {
+        dir
+    };
+    dir.join("jinke")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port on the loopback interface")
+        .port()
+}
+
+impl Suite {
+    /// Starts the suite on a data folder and waits until it is ready. `postgres` is the URL of
+    /// an empty database, or SQLite below the data folder is used.
+    pub async fn start(data: &Path, postgres: Option<&str>) -> Result<Self> {
+        let port = free_port();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(data.with_extension("log"))?;
+        let mut command = Command::new(binary());
+        command
+            .arg("run")
+            .arg("--data-dir")
+            .arg(data)
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--set", "metrics.listen=127.0.0.1:0"]);
+        if let Some(url) = postgres {
+            for service in ["identity", "customer"] {
+                command
+                    .arg("--set")
+                    .arg(format!("{service}.database.url={url}"));
+            }
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting {}", binary().display()))?;
+        let mut suite = Self {
+            child,
+            endpoint: format!("http://127.0.0.1:{port}"),
+            data: data.to_owned(),
+        };
+        for _ in 0..300 {
+            if let Some(status) = suite.child.try_wait()? {
+                let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+                bail!("jinke ended with {status} before it was ready:\n{log}");
+            }
+            if suite.login().await.is_ok() {
+                return Ok(suite);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+        bail!("jinke was not ready after 30 s:\n{log}")
+    }
+
+    /// A new channel, logged in with the key that the first start left in the data folder.
+    pub async fn login(&self) -> Result<Authed> {
+        let text = std::fs::read_to_string(self.data.join("credentials/admin.toml"))?;
+        let credentials: toml::Table = text.parse()?;
+        let key = credentials["key"].as_str().context("key")?.to_owned();
+        let channel = Endpoint::new(self.endpoint.clone())?
+            .connect_timeout(Duration::from_secs(5))
+            .connect()
+            .await?;
+        let answer = TokenServiceClient::new(channel.clone())
+            .login_with_key(LoginWithKeyRequest {
+                key,
+                audiences: vec![],
+            })
+            .await?
+            .into_inner();
+        let token = answer.tokens.context("tokens")?.access_token;
+        Ok(InterceptedService::new(
+            channel,
+            Bearer(format!("Bearer {token}").parse()?),
+        ))
+    }
+
+    /// Kills the process as `kill -9` does and waits for its end.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await?;
+        Ok(())
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Resident memory of the process in KiB, and its peak, from /proc.
+    pub fn memory(&self) -> Option<(u64, u64)> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let field = |name: &str| -> Option<u64> {
+            status
+                .lines()
+                .find(|l| l.starts_with(name))?
+                .split_whitespace()
+                .nth(1)?
+                .parse()
+                .ok()
+        };
+        Some((field("VmRSS:")?, field("VmHWM:")?))
+    }
+}
+
+/// The clients of the customer service over one logged-in channel, with room for large batches.
+pub struct Clients {
+    /// Sources and ingest.
+    pub sources: SourceServiceClient<Authed>,
+    /// Customers.
+    pub customers: CustomerServiceClient<Authed>,
+    /// Explanations.
+    pub matches: MatchServiceClient<Authed>,
+    /// Judgements and reviews.
+    pub stewards: StewardshipServiceClient<Authed>,
+}
+
+impl Clients {
+    /// Over this channel.
+    pub fn new(channel: &Authed) -> Self {
+        const ROOM: usize = 64 << 20;
+        Self {
+            sources: SourceServiceClient::new(channel.clone()).max_decoding_message_size(ROOM),
+            customers: CustomerServiceClient::new(channel.clone()).max_decoding_message_size(ROOM),
+            matches: MatchServiceClient::new(channel.clone()).max_decoding_message_size(ROOM),
+            stewards: StewardshipServiceClient::new(channel.clone())
+                .max_decoding_message_size(ROOM),
+        }
+    }
+
+    /// Creates a source unless it is there.
+    pub async fn ensure_source(&mut self, id: &str) -> Result<()> {
+        let request = CreateSourceRequest {
+            source_id: id.to_owned(),
+            source: Some(Source {
+                display_name: id.to_owned(),
+                ..Source::default()
+            }),
+            request_id: String::new(),
+        };
+        match self.sources.create_source(request).await {
+            Ok(_) => Ok(()),
+            Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
+            Err(status) => Err(status.into()),
+        }
+    }
+}
