@@ -1,0 +1,1 @@
+//! Opening files with the file connector.
