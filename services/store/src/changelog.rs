@@ -97,12 +97,12 @@ impl Filter {
 /// Remembers a change; it is written when `tx` commits, after all else. The position is known
 /// then: see [`Database::write_positioned`].
 pub fn append(tx: &mut Tx, entry: Entry) {
-    tx.changes.push(entry);
+    tx.changes().push(entry);
 }
 
 /// Writes the remembered changes. Called by commit alone.
 pub(crate) async fn flush(tx: &mut Tx) -> Result<Option<i64>, Failure> {
-    let entries = std::mem::take(&mut tx.changes);
+    let entries = std::mem::take(tx.changes());
     if entries.is_empty() {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     str::FromStr as _,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,7 +25,7 @@ use crate::{
     holder::{Holder, private},
     migrate::{self, Migrations},
     sql::{Conn, ConnInner, Engine},
-    tx::{Reader, Tx},
+    tx::{Home, Reader, Tx},
 };
 
 /// How often a write is tried in all before its `WRITE_CONFLICT` is returned.
@@ -40,8 +40,8 @@ struct Shared {
     service: String,
     head: watch::Sender<i64>,
     conflicts: AtomicU64,
-    // The last field, so that the file is given free after its connections are gone.
-    _holder: Option<Holder>,
+    // The last field, so that the file is given free after its connections.
+    holder: Mutex<Option<Holder>>,
 }
 
 enum Pools {
@@ -96,7 +96,7 @@ impl Database {
             service: config.service,
             head: watch::Sender::new(0),
             conflicts: AtomicU64::new(0),
-            _holder: holder,
+            holder: Mutex::new(holder),
         }));
         let head = changelog::head(&mut *db.read().await?).await?;
         db.0.head.send_replace(head);
@@ -118,31 +118,42 @@ impl Database {
 
     /// Runs `work` in a write transaction and commits it durably before returning.
     ///
+    /// ```ignore
+    /// db.write(async |mut tx| {
+    ///     tx.execute("UPDATE leads SET stage = $1 WHERE id = $2", args![stage, id]).await?;
+    ///     counter::take(&mut tx, "transitions", 1).await
+    /// })
+    /// .await?
+    /// ```
+    ///
     /// On a conflict with another transaction (`WRITE_CONFLICT`) the whole work runs again, up
-    /// to [`WRITE_ATTEMPTS`] times: it must have no effect outside the transaction. Any other
-    /// error, a panic, or dropping the future rolls everything back.
-    pub async fn write<T>(
-        &self,
-        work: impl AsyncFnMut(&mut Tx) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    /// to [`WRITE_ATTEMPTS`] times: it must have no effect outside the transaction, so the
+    /// closure can read what is around it but not change it, and gives its result back. Any
+    /// other error, a panic, or dropping the future rolls everything back.
+    pub async fn write<T, Done>(&self, work: impl FnMut(Tx) -> Done) -> Result<T, Failure>
+    where
+        Done: Future<Output = Result<T, Failure>>,
+    {
         Ok(self.write_positioned(work).await?.0)
     }
 
     /// Like [`Database::write`], and tells the position of the last change it logged.
-    pub async fn write_positioned<T>(
+    pub async fn write_positioned<T, Done>(
         &self,
-        mut work: impl AsyncFnMut(&mut Tx) -> Result<T, Failure>,
-    ) -> Result<(T, Option<i64>), Failure> {
+        mut work: impl FnMut(Tx) -> Done,
+    ) -> Result<(T, Option<i64>), Failure>
+    where
+        Done: Future<Output = Result<T, Failure>>,
+    {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let mut tx = self.begin().await?;
-            let done = match work(&mut tx).await {
-                Ok(value) => self.commit(tx).await.map(|position| (value, position)),
-                Err(failure) => {
-                    drop(tx);
-                    Err(failure)
-                }
+            let home = Home::default();
+            let done = work(self.begin().await?.lent(&home)).await;
+            let done = match (done, home.take()) {
+                (Ok(value), Some(tx)) => self.commit(tx).await.map(|position| (value, position)),
+                (Ok(_), None) => Err(Failure::internal("the work kept its transaction")),
+                (Err(failure), _) => Err(failure),
             };
             match done {
                 Err(failure) if is_conflict(&failure) && attempt < WRITE_ATTEMPTS => {
@@ -246,7 +257,8 @@ impl Database {
         }
     }
 
-    /// Waits for running work and closes every connection. Later calls get `DATABASE_CLOSED`.
+    /// Waits for running work, closes every connection and gives a SQLite file free. Later
+    /// calls get `DATABASE_CLOSED`.
     pub async fn close(&self) {
         match &self.0.pools {
             Pools::Sqlite { writer, readers } => {
@@ -255,6 +267,11 @@ impl Database {
             }
             Pools::Postgres(pool) => pool.close().await,
         }
+        self.0
+            .holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -350,6 +367,17 @@ async fn open_postgres(config: &DatabaseConfig, migrations: &Migrations) -> Resu
     let pool = PgPoolOptions::new()
         .acquire_timeout(config.acquire_timeout)
         .max_connections(config.max_connections)
+        // A connection in steady use is not asked first whether it lives: that would cost a
+        // round trip each time.
+        .test_before_acquire(false)
+        .before_acquire(|conn, state| {
+            Box::pin(async move {
+                if state.idle_for > Duration::from_secs(1) {
+                    sqlx::Connection::ping(conn).await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await
         .map_err(from_sqlx)?;

@@ -1,6 +1,9 @@
 //! A write transaction, and a reader.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jinke_types::Failure;
 
@@ -15,23 +18,84 @@ use crate::{
 ///
 /// SQLite has one at a time, so what it reads cannot change under it. PostgreSQL has many, at
 /// READ COMMITTED: lock what a decision rests on, by updating the row or with [`Tx::lock`].
+///
+/// [`crate::Database::write`] hands it to its closure by value, which keeps lifetimes out of
+/// the closure's type, so that its future is `Send` whatever it borrows. When the closure lets
+/// go of it, it goes back to `write`, which commits or rolls back.
 #[derive(Debug)]
 pub struct Tx {
+    /// There until the transaction is handed on, which consumes `self`.
+    state: Option<State>,
+    /// Where it goes back to when dropped, if it was only lent.
+    home: Option<Home>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
     conn: Conn,
-    pub(crate) changes: Vec<Entry>,
+    changes: Vec<Entry>,
+}
+
+/// Where a lent transaction comes back to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Home(Arc<Mutex<Option<State>>>);
+
+impl Home {
+    /// What came back; nothing while it is still lent.
+    pub(crate) fn take(&self) -> Option<Tx> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        state.map(|state| Tx {
+            state: Some(state),
+            home: None,
+        })
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let (Some(home), Some(state)) = (&self.home, self.state.take()) {
+            *home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        }
+    }
 }
 
 impl Tx {
     pub(crate) const fn new(conn: Conn) -> Self {
         Self {
-            conn,
-            changes: Vec::new(),
+            state: Some(State {
+                conn,
+                changes: Vec::new(),
+            }),
+            home: None,
         }
+    }
+
+    /// The transaction, to be given back to `home`.
+    pub(crate) fn lent(mut self, home: &Home) -> Self {
+        self.home = Some(home.clone());
+        self
+    }
+
+    const fn state(&self) -> &State {
+        self.state
+            .as_ref()
+            .expect("a transaction is whole until it is handed on")
+    }
+
+    const fn state_mut(&mut self) -> &mut State {
+        self.state
+            .as_mut()
+            .expect("a transaction is whole until it is handed on")
+    }
+
+    /// The changes to be written at commit.
+    pub(crate) const fn changes(&mut self) -> &mut Vec<Entry> {
+        &mut self.state_mut().changes
     }
 
     /// Runs a statement; the number of rows it touched.
     pub async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Arg>) -> Result<u64, Failure> {
-        self.conn.execute(sql.into(), args).await
+        self.state_mut().conn.execute(sql.into(), args).await
     }
 
     /// Inserts many rows in few statements; the number of rows touched.
@@ -44,7 +108,10 @@ impl Tx {
         rows: Rows,
         conflict: &'static str,
     ) -> Result<u64, Failure> {
-        self.conn.insert_many(table, rows, conflict).await
+        self.state_mut()
+            .conn
+            .insert_many(table, rows, conflict)
+            .await
     }
 
     /// Holds the lock of this name until the transaction ends, on every replica.
@@ -76,8 +143,15 @@ impl Tx {
     /// Writes the buffered changes and makes everything durable; the position of the last
     /// change, when there was one.
     pub(crate) async fn commit(mut self) -> Result<Option<i64>, Failure> {
+        if self.home.is_some() {
+            return Err(Failure::internal("write commits by itself"));
+        }
         let position = changelog::flush(&mut self).await?;
-        match self.conn.0 {
+        let state = self
+            .state
+            .take()
+            .expect("a transaction is whole until it is handed on");
+        match state.conn.0 {
             ConnInner::SqliteTx(tx) => tx.commit().await,
             ConnInner::PostgresTx(tx) => tx.commit().await,
             ConnInner::SqliteConn(_) | ConnInner::PostgresConn(_) => {
@@ -92,16 +166,17 @@ impl Tx {
 impl Deref for Tx {
     type Target = Conn;
     fn deref(&self) -> &Conn {
-        &self.conn
+        &self.state().conn
     }
 }
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.conn
+        &mut self.state_mut().conn
     }
 }
 
-/// A connection for reading. Writes through it are refused by the engine.
+/// A connection for reading. It has no way to run a statement that gives no rows; one that
+/// writes and gives rows is refused by SQLite, and by PostgreSQL in a snapshot.
 #[derive(Debug)]
 pub struct Reader(pub(crate) Conn);
 
