@@ -31,8 +31,10 @@ run: build ## Start the suite on SQLite, pull the sample sources, merge, answer 
 
 .PHONY: test
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself
+	cargo build --workspace --bins
 	cargo test --workspace --no-run
 	tests/with-postgres.sh cargo test --workspace --quiet
+	tests/python-client.sh $(CURDIR)/target/debug/jinke
 
 .PHONY: fmt
 fmt: ## Format the code
