@@ -1,8 +1,35 @@
 //! Constrained clustering.
+//!
+//! Links are added from the strongest to the weakest kind, and a link that would break what
+//! stronger ones say is not added. In order:
+//!
+//! 1. negative judgements are never broken, along no path;
+//! 2. positive judgements that override exclusivity;
+//! 3. different, simultaneously valid identifiers of an exclusive scheme never share a
+//!    cluster, along no path, unless a judgement of 2 put exactly these identifiers together;
+//! 4. other positive judgements;
+//! 5. scores at or above the merge threshold, by (score descending, record keys).
+//!
+//! Judgements of one kind are tried in the order of the records they name, then of their
+//! ids. Nothing depends on the order in which nodes, edges or judgements are given.
+//!
+//! **Weak bridges.** Two groups of three and more nodes each are joined by a score only when
+//! at least two compared pairs between them, without a node in common, reach the review
+//! threshold: one shared phone does not weld two companies together. As groups only grow
+//! while scores fall, a bridge found too weak is tried again at each later pair.
+
+mod group;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jinke_types::RecordKey;
 
-use crate::{judgement::Judgement, rules::RuleSet, standardize::Standardized};
+use crate::{
+    judgement::{Judgement, JudgementKind},
+    rules::RuleSet,
+    standardize::Standardized,
+};
+use group::Groups;
 
 /// A record to be clustered.
 #[derive(Clone, Copy, Debug)]
@@ -108,22 +135,256 @@ pub struct Clustering {
     pub reviews: Vec<Review>,
 }
 
-/// Clusters `nodes` of one kind.
+/// Clusters `nodes`. Node keys must be distinct; a pair may be given in both directions.
+/// Records of different kinds never share a cluster.
 pub fn cluster(
     nodes: &[Node<'_>],
     edges: &[Edge],
     judgements: &[Judgement],
     rules: &RuleSet,
 ) -> Clustering {
-    let _ = (edges, judgements, rules);
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by(|&a, &b| nodes[a].key.cmp(nodes[b].key));
+    let mut rank = vec![0; nodes.len()];
+    for (r, &i) in order.iter().enumerate() {
+        rank[i] = r;
+    }
+    let by_key: BTreeMap<&RecordKey, usize> =
+        nodes.iter().enumerate().map(|(i, n)| (n.key, i)).collect();
+    let present = |keys: &[RecordKey]| -> BTreeSet<usize> {
+        keys.iter()
+            .filter_map(|k| by_key.get(k))
+            .map(|&i| rank[i])
+            .collect()
+    };
+    let edges = distinct(edges, &rank, rules.thresholds.review);
+    let mut sorted: Vec<&Judgement> = judgements.iter().collect();
+    sorted.sort_by(|a, b| named(a).cmp(&named(b)).then_with(|| a.cmp(b)));
+    // Everything below speaks in ranks: the index of a node when sorted by key.
+    let ranked: Vec<Node<'_>> = order.iter().map(|&i| nodes[i]).collect();
+    let mut groups = Groups::new(&ranked, &rules.exclusive);
+    for (j, judgement) in sorted.iter().enumerate() {
+        if judgement.kind == JudgementKind::Negative {
+            groups.forbid(j, &present(&judgement.left), &present(&judgement.right));
+        }
+    }
+    groups.set_components(
+        &edges,
+        sorted.iter().filter(|j| is_positive(j)).map(|j| {
+            present(&j.left)
+                .union(&present(&j.right))
+                .copied()
+                .collect()
+        }),
+    );
+    let mut links: Vec<Link> = Vec::new();
+    let mut suspended = Vec::new();
+    for overriding in [true, false] {
+        for judgement in &sorted {
+            if judgement.kind
+                != (JudgementKind::Positive {
+                    overrides_exclusivity: overriding,
+                })
+            {
+                continue;
+            }
+            let records: Vec<usize> = present(&judgement.left)
+                .union(&present(&judgement.right))
+                .copied()
+                .collect();
+            let obstacle = groups.obstacle(&records, overriding);
+            if let Some((a, b, reason)) = obstacle {
+                let path = group::path(&links, &records, a, b, ranked.len());
+                let reason = named_reason(reason, &sorted);
+                suspended.push(Obstacle {
+                    judgement: judgement.id.clone(),
+                    reason,
+                    path,
+                });
+                continue;
+            }
+            for pair in records.windows(2) {
+                if groups.join(pair[0], pair[1]) {
+                    let cause = Cause::Judgement(judgement.id.clone());
+                    links.push(Link {
+                        a: pair[0],
+                        b: pair[1],
+                        cause,
+                    });
+                }
+            }
+            if overriding && let Some(&first) = records.first() {
+                groups.excuse(first);
+            }
+        }
+    }
+    for e in edges.iter().filter(|e| e.score >= rules.thresholds.merge) {
+        if groups.root(e.a) == groups.root(e.b)
+            || groups.conflict(e.a, e.b, false).is_some()
+            || groups.weak_bridge(e.a, e.b)
+        {
+            continue;
+        }
+        groups.join(e.a, e.b);
+        links.push(Link {
+            a: e.a,
+            b: e.b,
+            cause: Cause::Score(e.score),
+        });
+    }
+    let reviews = reviews(&edges, &mut groups, &sorted, rules);
+    let clusters = groups.clusters();
+    let back = |r: usize| order[r];
+    let back_reason = |reason: Reason| match reason {
+        Reason::Negative {
+            judgement,
+            left,
+            right,
+        } => Reason::Negative {
+            judgement,
+            left: back(left),
+            right: back(right),
+        },
+        Reason::Exclusive {
+            scheme,
+            left,
+            right,
+        } => Reason::Exclusive {
+            scheme,
+            left: back(left),
+            right: back(right),
+        },
+        other => other,
+    };
     Clustering {
-        clusters: (0..nodes.len()).map(|i| vec![i]).collect(),
-        ..Clustering::default()
+        clusters: clusters
+            .into_iter()
+            .map(|c| c.into_iter().map(back).collect())
+            .collect(),
+        links: links
+            .into_iter()
+            .map(|l| Link {
+                a: back(l.a),
+                b: back(l.b),
+                cause: l.cause,
+            })
+            .collect(),
+        suspended: suspended
+            .into_iter()
+            .map(|o: Obstacle| Obstacle {
+                judgement: o.judgement,
+                reason: back_reason(o.reason),
+                path: o.path.into_iter().map(back).collect(),
+            })
+            .collect(),
+        reviews: reviews
+            .into_iter()
+            .map(|r| Review {
+                a: back(r.a),
+                b: back(r.b),
+                score: r.score,
+                reason: r.reason.map(back_reason),
+            })
+            .collect(),
     }
 }
 
+const fn is_positive(j: &Judgement) -> bool {
+    matches!(j.kind, JudgementKind::Positive { .. })
+}
+
+/// The records a judgement names, sorted: its place among judgements does not depend on which
+/// side they stand.
+fn named(j: &Judgement) -> Vec<&RecordKey> {
+    let mut all: Vec<&RecordKey> = j.left.iter().chain(&j.right).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Replaces the index of a judgement by its id.
+fn named_reason(reason: group::Conflict, sorted: &[&Judgement]) -> Reason {
+    match reason {
+        group::Conflict::Negative {
+            judgement,
+            left,
+            right,
+        } => {
+            let id = sorted
+                .get(judgement)
+                .map(|j| j.id.clone())
+                .unwrap_or_default();
+            Reason::Negative {
+                judgement: id,
+                left,
+                right,
+            }
+        }
+        group::Conflict::Exclusive {
+            scheme,
+            left,
+            right,
+        } => Reason::Exclusive {
+            scheme,
+            left,
+            right,
+        },
+        group::Conflict::Kinds => Reason::DifferentKinds,
+    }
+}
+
+/// Pairs in ranks, once each with their best score, from `least` on, by (score descending,
+/// keys).
+fn distinct(edges: &[Edge], rank: &[usize], least: i32) -> Vec<Edge> {
+    let mut best: BTreeMap<(usize, usize), i32> = BTreeMap::new();
+    for e in edges.iter().filter(|e| e.score >= least && e.a != e.b) {
+        let (x, y) = (rank[e.a], rank[e.b]);
+        let score = best.entry((x.min(y), x.max(y))).or_insert(e.score);
+        *score = e.score.max(*score);
+    }
+    let mut list: Vec<Edge> = best
+        .into_iter()
+        .map(|((a, b), score)| Edge { a, b, score })
+        .collect();
+    // Stable: pairs of one score stay in the order of their keys.
+    list.sort_by_key(|e| std::cmp::Reverse(e.score));
+    list
+}
+
+/// The best pair between each two clusters that a steward may want to see. What a negative
+/// judgement has settled is not shown again.
+fn reviews(
+    edges: &[Edge],
+    groups: &mut Groups<'_>,
+    sorted: &[&Judgement],
+    rules: &RuleSet,
+) -> Vec<Review> {
+    let mut seen = BTreeSet::new();
+    let mut out = Vec::new();
+    for e in edges {
+        let (x, y) = (groups.root(e.a), groups.root(e.b));
+        if x == y || !seen.insert((x.min(y), x.max(y))) {
+            continue;
+        }
+        let reason = match groups.conflict(e.a, e.b, false) {
+            Some((_, _, group::Conflict::Negative { .. })) => continue,
+            Some((_, _, c)) => Some(named_reason(c, sorted)),
+            None if e.score >= rules.thresholds.merge => Some(Reason::WeakBridge),
+            None => None,
+        };
+        out.push(Review {
+            a: e.a,
+            b: e.b,
+            score: e.score,
+            reason,
+        });
+    }
+    out
+}
+
 /// Whether the positive judgement `new` can hold beside `judgements`; else why not.
-/// `nodes` and `edges` must hold the components of all records it names.
+/// `nodes` and `edges` must hold the components of all records it names. A judgement with the
+/// same id among `judgements` is replaced.
 pub fn check_positive(
     nodes: &[Node<'_>],
     edges: &[Edge],
@@ -131,7 +392,11 @@ pub fn check_positive(
     new: &Judgement,
     rules: &RuleSet,
 ) -> Result<(), Obstacle> {
-    let mut all = judgements.to_vec();
+    let mut all: Vec<Judgement> = judgements
+        .iter()
+        .filter(|j| j.id != new.id)
+        .cloned()
+        .collect();
     all.push(new.clone());
     match cluster(nodes, edges, &all, rules)
         .suspended

@@ -19,7 +19,7 @@ pub use cluster::{
 pub use compare::{Comparison, LevelHit, compare, score};
 pub use explain::{ClusterExplanation, Step, explain_cluster, explain_pair};
 pub use judgement::{Judgement, JudgementKind};
-pub use resolve::resolve;
+pub use resolve::{Population, Resolution, resolve, resolve_kind};
 pub use rules::{ComparisonRule, LevelRule, RuleError, RuleSet, Rules, Thresholds};
 pub use search::{matches, query_terms, search_terms};
 pub use standardize::{Standardized, canonical, standardize};

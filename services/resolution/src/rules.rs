@@ -1,10 +1,16 @@
 //! Rule sets: keys, comparisons, weights and thresholds in one readable file.
+//!
+//! A rule set is frozen: its version and a hash of its bytes name it, its term-frequency
+//! tables are part of it, and it is written back byte for byte as it was read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use jinke_types::PartyKind;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
 
-use crate::block::KeyRule;
+use crate::{block::KeyRule, compare};
 
 /// Scores, in milli-bits, at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +33,9 @@ pub struct ComparisonRule {
 /// One level of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelRule {
-    /// Name, e.g. `exact`.
+    /// Name, e.g. `equal`.
     pub name: String,
-    /// Match weight in milli-bits (1000 = twice the odds).
+    /// Match weight in milli-bits (1000 = twice the odds), -100,000 to 100,000.
     pub weight: i32,
 }
 
@@ -40,7 +46,7 @@ pub struct RuleSet {
     pub version: String,
     /// Which parties it is for.
     pub kind: PartyKind,
-    /// Blocking keys.
+    /// Blocking keys; at most 64.
     pub keys: Vec<KeyRule>,
     /// Comparisons in the order of their waterfall.
     pub comparisons: Vec<ComparisonRule>,
@@ -48,7 +54,8 @@ pub struct RuleSet {
     pub thresholds: Thresholds,
     /// Identifier schemes of which one party has one value at a time.
     pub exclusive: Vec<String>,
-    /// Frozen term-frequency tables: table, term, adjustment in milli-bits.
+    /// Frozen term-frequency tables: table, term, adjustment in milli-bits. Of `core`,
+    /// `core_length`, `person`, `person_length` and `surname`.
     pub term_frequency: BTreeMap<String, BTreeMap<String, i32>>,
     text: String,
 }
@@ -63,34 +70,293 @@ pub struct RuleError {
     pub message: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: Spanned<String>,
+    kind: Spanned<String>,
+    exclusive: Vec<String>,
+    thresholds: Spanned<FileThresholds>,
+    key: Vec<FileKey>,
+    comparison: Vec<FileComparison>,
+    #[serde(default)]
+    term_frequency: BTreeMap<Spanned<String>, BTreeMap<String, i32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileThresholds {
+    review: i32,
+    merge: i32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileKey {
+    name: Spanned<String>,
+    max_records: usize,
+    max_cores: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileComparison {
+    name: Spanned<String>,
+    levels: Vec<FileLevel>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLevel {
+    name: Spanned<String>,
+    weight: Spanned<i32>,
+}
+
+const TABLES: &[&str] = &["core", "core_length", "person", "person_length", "surname"];
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
+}
+
 impl RuleSet {
     /// The default rule set for organizations.
+    ///
+    /// # Panics
+    /// Never: a test parses the embedded file.
     pub fn organization() -> Self {
         Self::parse(include_str!("../rules/organization.toml")).unwrap_or_else(|e| panic!("{e}"))
     }
+
     /// The default rule set for persons.
+    ///
+    /// # Panics
+    /// Never: a test parses the embedded file.
     pub fn person() -> Self {
         Self::parse(include_str!("../rules/person.toml")).unwrap_or_else(|e| panic!("{e}"))
     }
-    /// Reads a rule file.
+
+    /// Reads a rule file. Every key, comparison, level and table must be known, and every
+    /// comparison and level of the kind must be there, in the order of the embedded file.
     pub fn parse(text: &str) -> Result<Self, RuleError> {
+        let err = |at: usize, message: String| RuleError {
+            line: line_of(text, at),
+            message,
+        };
+        let file: File = toml::from_str(text).map_err(|e| RuleError {
+            line: e.span().map_or(0, |s| line_of(text, s.start)),
+            message: e.message().to_owned(),
+        })?;
+        let kind = match file.kind.as_ref().as_str() {
+            "organization" => PartyKind::Organization,
+            "person" => PartyKind::Person,
+            other => {
+                return Err(err(
+                    file.kind.span().start,
+                    format!("unknown kind {other:?}; known: organization, person"),
+                ));
+            }
+        };
+        let version = file.version.as_ref().clone();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if version.is_empty() || version.len() > 64 || !version.chars().all(plain) {
+            return Err(err(
+                file.version.span().start,
+                "version must be 1 to 64 letters, digits, '-', '_' or '.'".into(),
+            ));
+        }
+        let thresholds = Thresholds {
+            review: file.thresholds.as_ref().review,
+            merge: file.thresholds.as_ref().merge,
+        };
+        if thresholds.review > thresholds.merge {
+            return Err(err(
+                file.thresholds.span().start,
+                "review must not be above merge".into(),
+            ));
+        }
+        let known = match kind {
+            PartyKind::Organization => crate::standardize::ORGANIZATION_KEYS,
+            PartyKind::Person => crate::standardize::PERSON_KEYS,
+        };
+        let mut keys: Vec<KeyRule> = Vec::new();
+        for k in file.key {
+            let (name, at) = (k.name.as_ref().clone(), k.name.span().start);
+            if !known.contains(&name.as_str()) {
+                return Err(err(
+                    at,
+                    format!("unknown key {name:?}; known: {}", known.join(", ")),
+                ));
+            }
+            if keys.iter().any(|x| x.name == name) {
+                return Err(err(at, format!("key {name:?} is there twice")));
+            }
+            if k.max_records < 2 || k.max_cores < 1 {
+                return Err(err(
+                    at,
+                    format!("key {name:?} needs max_records of 2 and max_cores of 1 or more"),
+                ));
+            }
+            keys.push(KeyRule {
+                name,
+                max_records: k.max_records,
+                max_cores: k.max_cores,
+            });
+        }
+        let comparisons = comparisons(text, kind, file.comparison)?;
+        let mut tables = BTreeMap::new();
+        for (name, terms) in file.term_frequency {
+            let at = name.span().start;
+            let name = name.into_inner();
+            if !TABLES.contains(&name.as_str()) {
+                return Err(err(
+                    at,
+                    format!(
+                        "unknown term-frequency table {name:?}; known: {}",
+                        TABLES.join(", ")
+                    ),
+                ));
+            }
+            if let Some((term, _)) = terms.iter().find(|(_, w)| w.abs() > MAX_WEIGHT) {
+                return Err(err(
+                    at,
+                    format!("{name}.{term} must be within {MAX_WEIGHT} milli-bits"),
+                ));
+            }
+            tables.insert(name, terms);
+        }
         Ok(Self {
-            version: String::new(),
-            kind: PartyKind::Organization,
-            keys: Vec::new(),
-            comparisons: Vec::new(),
-            thresholds: Thresholds {
-                review: 0,
-                merge: 0,
-            },
-            exclusive: Vec::new(),
-            term_frequency: BTreeMap::new(),
+            version,
+            kind,
+            keys,
+            comparisons,
+            thresholds,
+            exclusive: file.exclusive,
+            term_frequency: tables,
             text: text.to_owned(),
         })
     }
+
     /// The file this rule set was read from, byte for byte, comments included.
     pub fn to_toml(&self) -> &str {
         &self.text
+    }
+
+    /// Name and content hash, e.g. `organization-1@5e1f0c…` (16 hexadecimal digits of SHA-256).
+    pub fn full_version(&self) -> String {
+        let hash = Sha256::digest(self.text.as_bytes());
+        let mut out = format!("{}@", self.version);
+        for b in hash.iter().take(8) {
+            let _ = write!(out, "{b:02x}");
+        }
+        out
+    }
+
+    /// Index of a key by name.
+    pub fn key_index(&self, name: &str) -> Option<u8> {
+        self.keys
+            .iter()
+            .position(|k| k.name == name)
+            .and_then(|i| u8::try_from(i).ok())
+    }
+
+    /// The rule of a key.
+    pub fn key_rule(&self, key: &crate::Key) -> Option<&KeyRule> {
+        self.keys.get(usize::from(key.rule))
+    }
+
+    /// The adjustment of a term in a table; 0 when it is not listed.
+    pub fn adjustment(&self, table: &str, term: &str) -> i32 {
+        self.term_frequency
+            .get(table)
+            .and_then(|t| t.get(term))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The adjustment of a term, else of its length (the greatest listed length that is not
+    /// above it).
+    pub(crate) fn rarity(&self, table: &str, lengths: &str, term: &str) -> i32 {
+        if let Some(w) = self.term_frequency.get(table).and_then(|t| t.get(term)) {
+            return *w;
+        }
+        let n = term.chars().count();
+        let Some(by_length) = self.term_frequency.get(lengths) else {
+            return 0;
+        };
+        by_length
+            .iter()
+            .filter_map(|(k, w)| Some((k.parse::<usize>().ok()?, *w)))
+            .filter(|(k, _)| *k <= n)
+            .max()
+            .map_or(0, |(_, w)| w)
+    }
+}
+
+/// Largest weight of one level, either way, in milli-bits.
+const MAX_WEIGHT: i32 = 100_000;
+
+fn comparisons(
+    text: &str,
+    kind: PartyKind,
+    found: Vec<FileComparison>,
+) -> Result<Vec<ComparisonRule>, RuleError> {
+    let registry = compare::registry(kind);
+    let mut out = Vec::new();
+    for (i, c) in found.into_iter().enumerate() {
+        let at = c.name.span().start;
+        let err = |message: String| RuleError {
+            line: line_of(text, at),
+            message,
+        };
+        let name = c.name.into_inner();
+        let Some((expected, levels)) = registry.get(i) else {
+            return Err(err(format!("comparison {name:?} is one too many")));
+        };
+        if name != *expected {
+            return Err(err(format!(
+                "comparison {name:?} stands where {expected:?} is expected"
+            )));
+        }
+        if c.levels.len() != levels.len() {
+            return Err(err(format!(
+                "comparison {name:?} needs the levels {}",
+                levels.join(", ")
+            )));
+        }
+        let mut rule = ComparisonRule {
+            name,
+            levels: Vec::new(),
+        };
+        for (l, expected) in c.levels.into_iter().zip(*levels) {
+            let at = l.name.span().start;
+            let (level, weight) = (l.name.into_inner(), l.weight.into_inner());
+            if level != *expected {
+                let message = format!("level {level:?} stands where {expected:?} is expected");
+                return Err(RuleError {
+                    line: line_of(text, at),
+                    message,
+                });
+            }
+            if weight.abs() > MAX_WEIGHT {
+                let message = format!("weight of {level:?} must be within {MAX_WEIGHT} milli-bits");
+                return Err(RuleError {
+                    line: line_of(text, at),
+                    message,
+                });
+            }
+            rule.levels.push(LevelRule {
+                name: level,
+                weight,
+            });
+        }
+        out.push(rule);
+    }
+    match registry.get(out.len()) {
+        Some((missing, _)) => Err(RuleError {
+            line: 0,
+            message: format!("comparison {missing:?} is missing"),
+        }),
+        None => Ok(out),
     }
 }
 
@@ -111,10 +377,11 @@ impl Rules {
     }
     /// Two rule sets as one version.
     pub fn new(organization: RuleSet, person: RuleSet) -> Self {
+        let version = format!("{}+{}", organization.full_version(), person.full_version());
         Self {
-            version: String::new(),
             organization,
             person,
+            version,
         }
     }
     /// Name and content hash of both, e.g. `organization-1@5e1f…+person-1@09ab…`.

@@ -1,15 +1,95 @@
 //! Standardizing: parsing and normalising values for comparing. Originals stay with the caller.
+//!
+//! Limits, so that hostile input costs no more than honest input: names are read to 256
+//! characters, addresses to 256, phones to 128, emails to 254, identifiers and accounts to 64;
+//! at most [`MAX_NAMES`] names and [`MAX_EXACT`] values of each exact kind are kept, the
+//! smallest in standard form first, so that the order of values never matters. At most
+//! [`MAX_VALUES`] values of a record are looked at.
 
-use jinke_types::{PartyKind, Value};
+pub mod address;
+pub mod contact;
+pub mod identifier;
+mod keys;
+pub mod org_name;
+pub mod person_name;
+pub mod region;
+pub mod text;
+
+use jinke_types::{Datum, PartyKind, Timestamp, Value, attribute};
 
 use crate::{block::Key, rules::RuleSet};
+use address::Address;
+use contact::{Email, Phone};
+use org_name::OrgName;
+use person_name::PersonName;
+use region::Region;
+
+pub(crate) use keys::{ORGANIZATION as ORGANIZATION_KEYS, PERSON as PERSON_KEYS};
+
+/// Most names of a record that are compared.
+pub const MAX_NAMES: usize = 4;
+/// Most identifiers, phones, emails, domains, accounts and addresses each that are compared.
+pub const MAX_EXACT: usize = 4;
+/// Most values of a record that are looked at.
+pub const MAX_VALUES: usize = 512;
+
+/// A value that has a key of its own, so that it can be asked whether it is generic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Keyed<T> {
+    pub(crate) value: T,
+    /// Index into the record's keys.
+    pub(crate) key: Option<u8>,
+}
+
+/// An identifier with its validity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identifier {
+    /// Scheme, e.g. `uscc`.
+    pub scheme: String,
+    /// Standard form.
+    pub text: String,
+    /// Whether the scheme's check holds.
+    pub valid: bool,
+    /// Holds from this time on.
+    pub from: Option<Timestamp>,
+    /// Holds up to, not including, this time.
+    pub to: Option<Timestamp>,
+}
+
+impl Identifier {
+    /// Whether two identifiers are different values of one scheme that hold at one time.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.valid
+            && other.valid
+            && self.text != other.text
+            && self.overlaps(other)
+    }
+    fn overlaps(&self, other: &Self) -> bool {
+        let before = |to: Option<Timestamp>, from: Option<Timestamp>| matches!((to, from), (Some(t), Some(f)) if t <= f);
+        !before(self.to, other.from) && !before(other.to, self.from)
+    }
+}
 
 /// One party's values in the form in which they are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standardized {
-    kind: PartyKind,
-    core: Option<String>,
-    keys: Vec<Key>,
+    pub(crate) kind: PartyKind,
+    pub(crate) core: Option<String>,
+    pub(crate) keys: Vec<Key>,
+    /// Names of an organization, or of the employer of a person.
+    pub(crate) names: Vec<OrgName>,
+    /// Names of a person, or of an organization's contacts.
+    pub(crate) people: Vec<PersonName>,
+    pub(crate) identifiers: Vec<Keyed<Identifier>>,
+    pub(crate) phones: Vec<Keyed<Phone>>,
+    pub(crate) emails: Vec<Keyed<Email>>,
+    pub(crate) domains: Vec<Keyed<String>>,
+    pub(crate) accounts: Vec<Keyed<String>>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) births: Vec<(i32, u8, u8)>,
+    /// Regions named anywhere: names, addresses, the division code in a USCC.
+    pub(crate) regions: Vec<Region>,
 }
 
 impl Standardized {
@@ -17,29 +97,256 @@ impl Standardized {
     pub const fn kind(&self) -> PartyKind {
         self.kind
     }
-    /// The blocking keys: sorted, distinct, at most [`crate::MAX_KEYS`].
+    /// The blocking keys in a fixed order, distinct, at most [`crate::MAX_KEYS`].
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
-    /// The name core by which genericity counts distinct parties behind one key.
+    /// What genericity counts: the first four letters of the sound of an organization's
+    /// brand, which spelling variants, homophones and the name in a Latin script share; of a
+    /// person the sound of the name.
     pub fn core(&self) -> Option<&str> {
         self.core.as_deref()
     }
-}
-
-/// Standardizes the values of one party.
-pub fn standardize(kind: PartyKind, values: &[Value], rules: &RuleSet) -> Standardized {
-    let _ = (values, rules);
-    Standardized {
-        kind,
-        core: None,
-        keys: Vec::new(),
+    /// The identifiers in standard form.
+    pub fn identifiers(&self) -> impl Iterator<Item = &Identifier> {
+        self.identifiers.iter().map(|k| &k.value)
     }
 }
 
-/// The standardized text of one value: two values of one attribute are the same value for
-/// survivorship when their canonical texts are equal. Empty when nothing remains.
+/// Standardizes the values of one party. `kind` must be the kind `rules` is for.
+pub fn standardize(kind: PartyKind, values: &[Value], rules: &RuleSet) -> Standardized {
+    let person = kind == PartyKind::Person;
+    let mut names = Vec::new();
+    let mut people = Vec::new();
+    let mut identifiers = Vec::new();
+    let (mut phones, mut emails, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut accounts, mut addresses, mut births) = (Vec::new(), Vec::new(), Vec::new());
+    for v in values
+        .iter()
+        .take(MAX_VALUES)
+        .filter(|v| !v.datum.is_blank())
+    {
+        let text = v.datum.text().unwrap_or_default();
+        match v.attribute.as_str() {
+            attribute::NAME
+            | attribute::FORMER_NAME
+            | attribute::SHORT_NAME
+            | attribute::ENGLISH_NAME => {
+                if person {
+                    people.extend(person_name::parse(text));
+                } else {
+                    names.extend(org_name::parse(text));
+                }
+            }
+            attribute::EMPLOYER if person => names.extend(org_name::parse(text)),
+            attribute::CONTACT_NAME if !person => people.extend(person_name::parse(text)),
+            attribute::IDENTIFIER => identifiers.extend(identifier_of(v)),
+            attribute::PHONE => phones.extend(
+                phone_texts(&v.datum)
+                    .iter()
+                    .flat_map(|t| contact::phones(t)),
+            ),
+            attribute::EMAIL => {
+                if let Some(e) = contact::email(text) {
+                    domains.extend(contact::domain_of_email(&e));
+                    emails.push(e);
+                }
+            }
+            attribute::WEBSITE => domains.extend(contact::domain(text)),
+            attribute::BANK_ACCOUNT => {
+                accounts.extend(
+                    phone_texts(&v.datum)
+                        .iter()
+                        .filter_map(|t| contact::bank_account(t)),
+                );
+            }
+            attribute::ADDRESS => addresses.extend(address::parse(&v.datum)),
+            attribute::DATE_OF_BIRTH => births.extend(birth(&v.datum)),
+            _ => {}
+        }
+    }
+    for n in &mut names {
+        n.rarity = rules.rarity("core", "core_length", &n.core_text());
+    }
+    for p in &mut people {
+        let by_name = rules.rarity("person", "person_length", &p.full);
+        p.rarity = by_name + rules.adjustment("surname", &p.surname);
+    }
+    let mut std = Standardized {
+        kind,
+        core: None,
+        keys: Vec::new(),
+        names: smallest(names, MAX_NAMES),
+        people: smallest(people, MAX_NAMES),
+        identifiers: keyed(smallest(identifiers, MAX_EXACT)),
+        phones: keyed(smallest(phones, MAX_EXACT)),
+        emails: keyed(smallest(emails, MAX_EXACT)),
+        domains: keyed(smallest(domains, MAX_EXACT)),
+        accounts: keyed(smallest(accounts, MAX_EXACT)),
+        addresses: smallest(addresses, MAX_EXACT),
+        births: smallest(births, MAX_EXACT),
+        regions: Vec::new(),
+    };
+    std.regions = regions(&std);
+    std.core = core(&std);
+    keys::fill(&mut std, rules);
+    std
+}
+
+fn smallest<T: Ord>(mut list: Vec<T>, max: usize) -> Vec<T> {
+    list.sort();
+    list.dedup();
+    list.truncate(max);
+    list
+}
+
+fn keyed<T>(list: Vec<T>) -> Vec<Keyed<T>> {
+    list.into_iter()
+        .map(|value| Keyed { value, key: None })
+        .collect()
+}
+
+/// A number in a phone or account column that a spreadsheet turned into a number.
+fn phone_texts(datum: &Datum) -> Vec<String> {
+    match datum {
+        Datum::Text(t) => vec![t.chars().take(512).collect()],
+        Datum::Number(n) => vec![n.normalize().to_string()],
+        _ => Vec::new(),
+    }
+}
+
+fn identifier_of(v: &Value) -> Option<Identifier> {
+    let text = match &v.datum {
+        Datum::Text(t) => t.chars().take(256).collect::<String>(),
+        Datum::Number(n) => n.normalize().to_string(),
+        _ => return None,
+    };
+    let parsed = identifier::parse(&v.scheme, &text)?;
+    // Since 2015 the tax number of a company is its USCC.
+    let scheme = if v.scheme == "tax_no" && identifier::uscc_holds(&parsed.text) {
+        identifier::USCC.to_owned()
+    } else if v.country.is_empty() || v.country.eq_ignore_ascii_case("cn") {
+        v.scheme.chars().take(64).collect()
+    } else {
+        format!("{}:{}", v.scheme, v.country.to_ascii_lowercase())
+            .chars()
+            .take(64)
+            .collect()
+    };
+    Some(Identifier {
+        scheme,
+        text: parsed.text,
+        valid: parsed.valid,
+        from: v.valid_from,
+        to: v.valid_to,
+    })
+}
+
+fn birth(datum: &Datum) -> Option<(i32, u8, u8)> {
+    match datum {
+        Datum::Date(y, m, d) => Some((*y, *m, *d)),
+        Datum::Text(t) => {
+            let folded = text::fold(t, 32);
+            let parts: Vec<&str> = folded
+                .split(|c: char| !c.is_ascii_digit())
+                .filter(|p| !p.is_empty())
+                .collect();
+            let (y, m, d) = match parts.as_slice() {
+                [y, m, d] if y.len() == 4 => (*y, *m, *d),
+                [all] if all.len() == 8 => (&all[..4], &all[4..6], &all[6..]),
+                _ => return None,
+            };
+            let (y, m, d) = (y.parse().ok()?, m.parse().ok()?, d.parse().ok()?);
+            ((1..=12).contains(&m) && (1..=31).contains(&d)).then_some((y, m, d))
+        }
+        _ => None,
+    }
+}
+
+fn regions(std: &Standardized) -> Vec<Region> {
+    let mut out: Vec<Region> = Vec::new();
+    if std.kind == PartyKind::Organization {
+        out.extend(std.names.iter().map(|n| n.region));
+    }
+    out.extend(std.addresses.iter().map(|a| a.region));
+    for i in std
+        .identifiers()
+        .filter(|i| i.valid && i.scheme == identifier::USCC)
+    {
+        if let Some(city) = i
+            .text
+            .get(2..8)
+            .and_then(|c| region::DIVISIONS.city_of_code(c))
+        {
+            out.push(region::DIVISIONS.region(region::Place::City(city)));
+        }
+    }
+    out.retain(|r| !r.is_empty());
+    smallest(out, 6)
+}
+
+fn core(std: &Standardized) -> Option<String> {
+    match std.kind {
+        PartyKind::Organization => {
+            let name = std.names.first()?;
+            Some(name.brand_sound().chars().take(4).collect())
+        }
+        PartyKind::Person => {
+            let p = std.people.first()?;
+            Some(if p.sound.is_empty() {
+                p.surname.clone()
+            } else {
+                p.sound.clone()
+            })
+        }
+    }
+}
+
+/// The standardized text of one value: two values of one attribute and scope are the same
+/// value for survivorship when their canonical texts are equal. Empty when nothing remains.
+/// Canonical text put in again stays as it is, but for texts longer than the limits above.
 pub fn canonical(kind: PartyKind, value: &Value) -> String {
-    let _ = kind;
-    value.datum.text().unwrap_or_default().to_owned()
+    let shown = match &value.datum {
+        Datum::Text(t) => t.chars().take(2048).collect::<String>(),
+        Datum::Number(n) => return format!("{}{}", n.normalize(), value.unit),
+        Datum::Date(y, m, d) => return format!("{y:04}-{m:02}-{d:02}"),
+        Datum::Address(_) => {
+            return address::parse(&value.datum)
+                .map(|a| a.canonical())
+                .unwrap_or_default();
+        }
+        Datum::Null => return String::new(),
+    };
+    let fallback = || text::fold(&shown, 1024);
+    match value.attribute.as_str() {
+        attribute::IDENTIFIER => identifier_of(value)
+            .map(|i| format!("{} {}", i.scheme, i.text))
+            .unwrap_or_default(),
+        attribute::PHONE => {
+            let all: Vec<String> = contact::phones(&shown)
+                .iter()
+                .map(Phone::canonical)
+                .collect();
+            if all.is_empty() {
+                fallback()
+            } else {
+                all.join("/")
+            }
+        }
+        attribute::EMAIL => contact::email(&shown).map_or_else(fallback, |e| e.text),
+        attribute::WEBSITE => contact::domain(&shown).unwrap_or_else(fallback),
+        attribute::BANK_ACCOUNT => contact::bank_account(&shown).unwrap_or_else(fallback),
+        attribute::ADDRESS => address::parse(&value.datum)
+            .map(|a| a.canonical())
+            .unwrap_or_default(),
+        attribute::NAME
+        | attribute::FORMER_NAME
+        | attribute::SHORT_NAME
+        | attribute::ENGLISH_NAME
+            if kind == PartyKind::Organization =>
+        {
+            org_name::parse(&shown).map_or_else(fallback, |n| n.full)
+        }
+        _ => fallback(),
+    }
 }

@@ -1,0 +1,333 @@
+//! Growing groups of nodes and what forbids joining two of them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Edge, Link, Node};
+use crate::standardize::Identifier;
+
+/// Why two groups cannot be joined, in ranks and judgement indices.
+#[derive(Clone, Debug)]
+pub(super) enum Conflict {
+    Negative {
+        judgement: usize,
+        left: usize,
+        right: usize,
+    },
+    Exclusive {
+        scheme: String,
+        left: usize,
+        right: usize,
+    },
+    Kinds,
+}
+
+#[derive(Default)]
+struct Group<'a> {
+    members: Vec<usize>,
+    /// Valid exclusive identifiers and the node that holds them.
+    held: Vec<(&'a Identifier, usize)>,
+    /// Negative judgements with the side a member stands on, and that member.
+    sides: BTreeMap<(usize, bool), usize>,
+}
+
+pub(super) struct Groups<'a> {
+    nodes: &'a [Node<'a>],
+    parent: Vec<usize>,
+    groups: Vec<Group<'a>>,
+    component: Vec<usize>,
+    /// Per component, pairs of identifier texts that a judgement put together.
+    excused: BTreeSet<(usize, &'a str, &'a str)>,
+    neighbours: Vec<Vec<usize>>,
+}
+
+fn find(parent: &mut [usize], mut x: usize) -> usize {
+    while parent[x] != x {
+        parent[x] = parent[parent[x]];
+        x = parent[x];
+    }
+    x
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(nodes: &'a [Node<'a>], exclusive: &[String]) -> Self {
+        let is_exclusive = |i: &Identifier| {
+            let scheme = i.scheme.split(':').next().unwrap_or_default();
+            i.valid && exclusive.iter().any(|e| e == scheme)
+        };
+        let groups = nodes
+            .iter()
+            .enumerate()
+            .map(|(r, n)| Group {
+                members: vec![r],
+                held: n
+                    .std
+                    .identifiers()
+                    .filter(|i| is_exclusive(i))
+                    .map(|i| (i, r))
+                    .collect(),
+                sides: BTreeMap::new(),
+            })
+            .collect();
+        Self {
+            nodes,
+            parent: (0..nodes.len()).collect(),
+            groups,
+            component: (0..nodes.len()).collect(),
+            excused: BTreeSet::new(),
+            neighbours: vec![Vec::new(); nodes.len()],
+        }
+    }
+
+    pub(super) fn forbid(
+        &mut self,
+        judgement: usize,
+        left: &BTreeSet<usize>,
+        right: &BTreeSet<usize>,
+    ) {
+        for (side, records) in [(false, left), (true, right)] {
+            for &r in records {
+                self.groups[r].sides.insert((judgement, side), r);
+            }
+        }
+    }
+
+    /// Notes which nodes any pair or positive judgement connects, so that what is decided in
+    /// one component never touches another, and the pairs for [`Self::weak_bridge`].
+    pub(super) fn set_components(
+        &mut self,
+        edges: &[Edge],
+        judged: impl Iterator<Item = Vec<usize>>,
+    ) {
+        let mut parent: Vec<usize> = (0..self.nodes.len()).collect();
+        for e in edges {
+            self.neighbours[e.a].push(e.b);
+            self.neighbours[e.b].push(e.a);
+            let (x, y) = (find(&mut parent, e.a), find(&mut parent, e.b));
+            parent[x] = y;
+        }
+        for records in judged {
+            for pair in records.windows(2) {
+                let (x, y) = (find(&mut parent, pair[0]), find(&mut parent, pair[1]));
+                parent[x] = y;
+            }
+        }
+        self.component = (0..self.nodes.len())
+            .map(|i| find(&mut parent, i))
+            .collect();
+    }
+
+    pub(super) fn root(&mut self, x: usize) -> usize {
+        find(&mut self.parent, x)
+    }
+
+    /// Joins two groups without asking; false when they are one already.
+    pub(super) fn join(&mut self, a: usize, b: usize) -> bool {
+        let (x, y) = (self.root(a), self.root(b));
+        if x == y {
+            return false;
+        }
+        let (big, small) = if self.groups[x].members.len() >= self.groups[y].members.len() {
+            (x, y)
+        } else {
+            (y, x)
+        };
+        let gone = std::mem::take(&mut self.groups[small]);
+        self.parent[small] = big;
+        let group = &mut self.groups[big];
+        group.members.extend(gone.members);
+        for (i, r) in gone.held {
+            // The same value with the same validity constrains only once.
+            if !group.held.iter().any(|(x, _)| *x == i) {
+                group.held.push((i, r));
+            }
+        }
+        for (side, r) in gone.sides {
+            group
+                .sides
+                .entry(side)
+                .and_modify(|m| *m = r.min(*m))
+                .or_insert(r);
+        }
+        true
+    }
+
+    /// Lets all identifiers that `node`'s group now holds stand together in its component.
+    pub(super) fn excuse(&mut self, node: usize) {
+        let root = self.root(node);
+        let component = self.component[node];
+        let held: Vec<&Identifier> = self.groups[root].held.iter().map(|(i, _)| *i).collect();
+        for x in &held {
+            for y in &held {
+                if x.contradicts(y) {
+                    self.excused.insert((component, &x.text, &y.text));
+                }
+            }
+        }
+    }
+
+    /// What forbids joining the groups of two nodes, with the node on each side.
+    pub(super) fn conflict(
+        &mut self,
+        a: usize,
+        b: usize,
+        overriding: bool,
+    ) -> Option<(usize, usize, Conflict)> {
+        let (x, y) = (self.root(a), self.root(b));
+        if x == y {
+            return None;
+        }
+        let (p, q) = (&self.groups[x], &self.groups[y]);
+        for (&(judgement, side), &left) in &p.sides {
+            if let Some(&right) = q.sides.get(&(judgement, !side)) {
+                return Some((
+                    left,
+                    right,
+                    Conflict::Negative {
+                        judgement,
+                        left,
+                        right,
+                    },
+                ));
+            }
+        }
+        if self.nodes[a].std.kind() != self.nodes[b].std.kind() {
+            return Some((a, b, Conflict::Kinds));
+        }
+        if overriding {
+            return None;
+        }
+        let component = self.component[a];
+        let mut least: Option<(usize, usize, &str)> = None;
+        for (i, left) in &p.held {
+            for (j, right) in &q.held {
+                if i.contradicts(j) && !self.excused.contains(&(component, &i.text, &j.text)) {
+                    let found = (*left, *right, i.scheme.as_str());
+                    least = Some(least.map_or(found, |l| l.min(found)));
+                }
+            }
+        }
+        least.map(|(left, right, scheme)| {
+            (
+                left,
+                right,
+                Conflict::Exclusive {
+                    scheme: scheme.to_owned(),
+                    left,
+                    right,
+                },
+            )
+        })
+    }
+
+    /// What forbids joining all groups of `records`.
+    pub(super) fn obstacle(
+        &mut self,
+        records: &[usize],
+        overriding: bool,
+    ) -> Option<(usize, usize, Conflict)> {
+        for (i, &a) in records.iter().enumerate() {
+            for &b in &records[i + 1..] {
+                if let Some(c) = self.conflict(a, b, overriding) {
+                    return Some(c);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the groups of two nodes, both of three and more, have fewer than two pairs
+    /// without a node in common between them.
+    pub(super) fn weak_bridge(&mut self, a: usize, b: usize) -> bool {
+        let (x, y) = (self.root(a), self.root(b));
+        let (small, other) = if self.groups[x].members.len() <= self.groups[y].members.len() {
+            (x, y)
+        } else {
+            (y, x)
+        };
+        if self.groups[small].members.len() < 3 {
+            return false;
+        }
+        let mut first: Option<(usize, usize)> = None;
+        let members = self.groups[small].members.clone();
+        let mut pairs = Vec::new();
+        for m in members {
+            for i in 0..self.neighbours[m].len() {
+                let n = self.neighbours[m][i];
+                if self.root(n) == other {
+                    pairs.push((m, n));
+                }
+            }
+        }
+        for &(m, n) in &pairs {
+            match first {
+                None => first = Some((m, n)),
+                Some((p, q)) if p != m && q != n => return false,
+                Some(_) => {}
+            }
+        }
+        // The first pair may share a node with two pairs that share none with each other.
+        !pairs.iter().enumerate().any(|(i, p)| {
+            pairs[i + 1..]
+                .iter()
+                .take(64)
+                .any(|q| p.0 != q.0 && p.1 != q.1)
+        })
+    }
+
+    /// All groups: members ascending, groups by their first member.
+    pub(super) fn clusters(&mut self) -> Vec<Vec<usize>> {
+        let mut by_root: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for r in 0..self.nodes.len() {
+            let root = self.root(r);
+            by_root.entry(root).or_default().push(r);
+        }
+        let mut out: Vec<Vec<usize>> = by_root.into_values().collect();
+        out.sort();
+        out
+    }
+}
+
+/// The nodes from `a` over links to one of `records`, to another of them, over links to `b`.
+pub(super) fn path(
+    links: &[Link],
+    records: &[usize],
+    a: usize,
+    b: usize,
+    nodes: usize,
+) -> Vec<usize> {
+    let mut next = vec![Vec::new(); nodes];
+    for l in links {
+        next[l.a].push(l.b);
+        next[l.b].push(l.a);
+    }
+    let mut out = walk(&next, a, records);
+    let mut back = walk(&next, b, records);
+    back.reverse();
+    out.extend(back);
+    out
+}
+
+/// The shortest way from `from` to the nearest of `goals`; only `from` when there is none.
+fn walk(next: &[Vec<usize>], from: usize, goals: &[usize]) -> Vec<usize> {
+    let mut before: BTreeMap<usize, usize> = BTreeMap::from([(from, from)]);
+    let mut queue = VecDeque::from([from]);
+    while let Some(x) = queue.pop_front() {
+        if goals.contains(&x) {
+            let mut way = vec![x];
+            let mut at = x;
+            while at != from {
+                at = before[&at];
+                way.push(at);
+            }
+            way.reverse();
+            return way;
+        }
+        for &n in &next[x] {
+            before.entry(n).or_insert_with(|| {
+                queue.push_back(n);
+                x
+            });
+        }
+    }
+    vec![from]
+}

@@ -1,0 +1,206 @@
+//! Postal addresses.
+
+use jinke_types::{Address as Raw, Datum};
+
+use super::{
+    region::{DIVISIONS, Place, Region},
+    text::{fold, is_han},
+};
+
+/// An address in parts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// Province, city and district as far as known.
+    pub region: Region,
+    /// The street's name: at most eight characters before the house number.
+    pub street: Vec<char>,
+    /// The house number; empty when there is none.
+    pub number: String,
+    /// Everything after the region, folded, letters and digits only; at most 64 characters.
+    pub rest: String,
+}
+
+impl Address {
+    /// Street and number as one text, when both are known.
+    pub fn door(&self) -> Option<String> {
+        (!self.street.is_empty() && !self.number.is_empty())
+            .then(|| self.street.iter().collect::<String>() + &self.number)
+    }
+    /// The one way to write it.
+    pub fn canonical(&self) -> String {
+        format!("{}|{}", DIVISIONS.show(self.region), self.rest)
+    }
+}
+
+/// Parses an address or a text; `None` when nothing remains.
+pub fn parse(datum: &Datum) -> Option<Address> {
+    match datum {
+        Datum::Address(a) => of_parts(a),
+        Datum::Text(t) => of_parts(&Raw {
+            text: t.clone().chars().take(1024).collect(),
+            ..Raw::default()
+        }),
+        _ => None,
+    }
+}
+
+fn of_parts(raw: &Raw) -> Option<Address> {
+    let mut region = Region::default();
+    for part in [&raw.province, &raw.city] {
+        let chars: Vec<char> = fold(part, 32).chars().filter(|c| *c != ' ').collect();
+        if let Some((_, place)) = DIVISIONS.at_start(&chars) {
+            let found = DIVISIONS.region(place);
+            region = if region.is_empty() {
+                found
+            } else {
+                region.refined_by(found)
+            };
+        }
+    }
+    let district: Vec<char> = fold(&raw.district, 32)
+        .chars()
+        .filter(|c| *c != ' ')
+        .collect();
+    region = with_district(region, &district);
+    let folded = fold(&raw.text, 256);
+    let mut text: Vec<char> = folded.chars().collect();
+    if folded.chars().any(is_han) {
+        text.retain(|c| *c != ' ');
+        skip_region(&mut text, &mut region);
+    }
+    let (street, number) = door(&text);
+    let rest: String = text
+        .iter()
+        .filter(|c| c.is_alphanumeric())
+        .take(64)
+        .collect();
+    (!region.is_empty() || !rest.is_empty()).then_some(Address {
+        region,
+        street,
+        number,
+        rest,
+    })
+}
+
+fn with_district(region: Region, text: &[char]) -> Region {
+    if text.is_empty() {
+        return region;
+    }
+    if let Some(city) = region.city {
+        return match DIVISIONS.district_at_start(city, text) {
+            Some((_, d)) => Region {
+                district: Some(d),
+                ..region
+            },
+            None => region,
+        };
+    }
+    match DIVISIONS.exactly(text) {
+        Some(place) => region.refined_by(DIVISIONS.region(place)),
+        None => region,
+    }
+}
+
+/// Takes the region off the start of a Chinese address, up to three names of it.
+fn skip_region(text: &mut Vec<char>, region: &mut Region) {
+    for prefix in ["中国", "中华人民共和国"] {
+        if text
+            .iter()
+            .copied()
+            .take(prefix.chars().count())
+            .eq(prefix.chars())
+        {
+            text.drain(..prefix.chars().count());
+        }
+    }
+    for round in 0..4 {
+        if let Some(city) = region.city
+            && let Some((n, d)) = DIVISIONS.district_at_start(city, text)
+            && text.len() > n
+            && !names_a_street(text, n)
+        {
+            region.district = region.district.or(Some(d));
+            text.drain(..n);
+            continue;
+        }
+        let Some((n, place)) = DIVISIONS.at_start(text) else {
+            // 黑江省齐齐哈尔市: a slip in the first name must not hide the second.
+            let slip = (1..=5.min(text.len())).find(|&i| {
+                round == 0
+                    && matches!(text[i - 1], '省' | '区' | '市')
+                    && DIVISIONS
+                        .at_start(&text[i..])
+                        .is_some_and(|(_, p)| !matches!(p, Place::Province(_)))
+            });
+            if let Some(i) = slip {
+                text.drain(..i);
+                continue;
+            }
+            return;
+        };
+        let found = DIVISIONS.region(place);
+        let fits =
+            region.is_empty() || region.relation(found) != super::region::Relation::Different;
+        if !fits || names_a_street(text, n) {
+            return;
+        }
+        *region = region.refined_by(found);
+        text.drain(..n);
+        if matches!(text.first(), Some('市' | '省')) {
+            text.remove(0);
+        }
+    }
+}
+
+/// 南京东路, 长春路: a division's short name that begins a street's.
+fn names_a_street(text: &[char], n: usize) -> bool {
+    let full = matches!(
+        text.get(n - 1),
+        Some('省' | '市' | '区' | '县' | '旗' | '州')
+    );
+    !full
+        && text
+            .iter()
+            .skip(n)
+            .take(2)
+            .any(|c| matches!(c, '路' | '街' | '道' | '巷' | '弄'))
+}
+
+fn door(text: &[char]) -> (Vec<char>, String) {
+    let is_digit = |c: &char| c.is_ascii_digit();
+    let Some(at) = text.iter().position(is_digit) else {
+        return (
+            text.iter()
+                .copied()
+                .filter(|c| c.is_alphanumeric())
+                .take(8)
+                .collect(),
+            String::new(),
+        );
+    };
+    let number: String = text[at..]
+        .iter()
+        .copied()
+        .take_while(char::is_ascii_digit)
+        .take(8)
+        .collect();
+    let before: Vec<char> = text[..at]
+        .iter()
+        .copied()
+        .filter(|c| c.is_alphanumeric())
+        .collect();
+    if before.is_empty() {
+        // 155 Park Road
+        let after = text[at + number.len()..].iter().take_while(|c| **c != ',');
+        return (
+            after
+                .copied()
+                .filter(|c| c.is_alphanumeric())
+                .take(12)
+                .collect(),
+            number,
+        );
+    }
+    let skip = before.len().saturating_sub(8);
+    (before[skip..].to_vec(), number)
+}

@@ -1,0 +1,657 @@
+//! Names of organizations, Chinese and Latin.
+//!
+//! A Chinese name is region + brand + trade + legal form, e.g. 杭州 + 台进 + 电子科技 +
+//! 有限公司, and may be followed by a branch. What is left of a name without region and legal
+//! form is its *core*; the core without its trade words is the *brand*.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use super::{
+    region::{DIVISIONS, Region},
+    text::{fold, is_han, pinyin},
+};
+
+/// Longest name read, in characters after folding.
+pub const MAX_NAME: usize = 256;
+
+/// What a name says about being a branch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Branch {
+    /// A short name: could be either.
+    Unknown,
+    /// A full name with a legal form and without a branch.
+    Head,
+    /// A branch; the text names which (a city's short name where it is one).
+    Of(String),
+}
+
+/// A name in parts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrgName {
+    /// All of it, folded, without blanks, brackets and punctuation.
+    pub full: String,
+    /// Without region, legal form and branch.
+    pub core: Vec<char>,
+    /// How many characters of `core` are brand.
+    pub brand: usize,
+    /// The region the name begins with or has in brackets.
+    pub region: Region,
+    /// Whether it is a branch.
+    pub branch: Branch,
+    /// Written in a Latin script.
+    pub latin: bool,
+    /// Pinyin of the core, or the core itself when Latin.
+    pub sound: String,
+    /// How many bytes of `sound` are brand.
+    pub sound_brand: usize,
+    /// Term-frequency and length adjustment in milli-bits, from the rule set.
+    pub rarity: i32,
+}
+
+/// Legal forms and what often stands for them after a cut or a typing error, longest first.
+const LEGAL: &[&str] = &[
+    "集团股份有限责任公司",
+    "集团股份有限公司",
+    "集团有限责任公司",
+    "股份有限责任公司",
+    "控股集团有限公司",
+    "特殊普通合伙企业",
+    "集团有限公司",
+    "股份有限公司",
+    "有限责任公司",
+    "有限合伙企业",
+    "普通合伙企业",
+    "农民专业合作社",
+    "集团股份公司",
+    "个人独资企业",
+    "股份合作公司",
+    "控股有限公司",
+    "特殊普通合伙",
+    "有限责任公",
+    "股份有限公",
+    "专业合作社",
+    "个体工商户",
+    "有限公司",
+    "股份公司",
+    "集团公司",
+    "合伙企业",
+    "普通合伙",
+    "有限合伙",
+    "有限责任",
+    "股份有限",
+    "有限公",
+    "总公司",
+    "合作社",
+    "经营部",
+    "事务所",
+    "工作室",
+    "服务部",
+    "销售部",
+    "门市部",
+    "经销部",
+    "批发部",
+    "商行",
+    "公司",
+    "集团",
+    "股份",
+    "控股",
+    "有限",
+    "总厂",
+    "商店",
+    "厂",
+    "店",
+    "社",
+    "部",
+];
+
+/// Endings that make a name a full legal name.
+const FULL: &[&str] = &[
+    "公司",
+    "合伙企业",
+    "有限合伙",
+    "普通合伙",
+    "厂",
+    "经营部",
+    "商行",
+    "事务所",
+    "合作社",
+    "个体工商户",
+];
+
+/// What a branch is called.
+const BRANCH: &[&str] = &[
+    "分公司",
+    "分支机构",
+    "办事处",
+    "代表处",
+    "营业部",
+    "分店",
+    "分厂",
+    "分行",
+    "支行",
+    "分部",
+    "分社",
+    "分院",
+    "分所",
+    "项目部",
+    "支公司",
+    "联络处",
+];
+
+/// Notes that people write around names.
+const NOTES: &[&str] = &[
+    "停用",
+    "作废",
+    "注销",
+    "已注销",
+    "吊销",
+    "新",
+    "旧",
+    "老",
+    "老客户",
+    "新客户",
+    "大客户",
+    "vip",
+    "客户",
+    "供应商",
+    "重要",
+    "重复",
+    "勿用",
+    "不用",
+    "禁用",
+    "测试",
+    "黑名单",
+    "已合并",
+    "暂停",
+    "欠款",
+    "现金",
+    "现结",
+    "月结",
+];
+
+const COMPASS: &[&str] = &[
+    "华东", "华南", "华北", "华中", "西南", "西北", "东北", "总部",
+];
+
+static TRADES: LazyLock<(HashSet<Vec<char>>, usize)> = LazyLock::new(|| {
+    let set: HashSet<Vec<char>> = include_str!("trades.txt")
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+        .flat_map(str::split_whitespace)
+        .map(|w| w.chars().collect())
+        .collect();
+    let longest = set.iter().map(Vec::len).max().unwrap_or(0);
+    (set, longest)
+});
+
+/// Parses one name; `None` when nothing comparable remains.
+pub fn parse(text: &str) -> Option<OrgName> {
+    let folded = fold(text, MAX_NAME);
+    if folded.is_empty() {
+        return None;
+    }
+    let han = folded.chars().filter(|&c| is_han(c)).count();
+    let letters = folded
+        .chars()
+        .filter(|c| c.is_alphabetic() && !is_han(*c))
+        .count();
+    if letters > 0 && letters * 2 > han * 3 + letters {
+        return latin(&folded);
+    }
+    chinese(&folded)
+}
+
+fn chinese(folded: &str) -> Option<OrgName> {
+    let noted = without_notes(folded);
+    // A region after a blank, as chat contacts write it: 瑞德科技生物 合肥.
+    let mut region = Region::default();
+    let mut text: Vec<char> = noted.chars().collect();
+    if let Some(blank) = text.iter().rposition(|&c| c == ' ')
+        && let Some(place) = DIVISIONS.exactly(&text[blank + 1..])
+        && blank >= 2
+    {
+        region = DIVISIONS.region(place);
+        text.truncate(blank);
+    }
+    let mut text = without_brackets(&text, &mut region);
+    fix_typos(&mut text);
+    let full: String = text.iter().collect();
+    if full.is_empty() {
+        return None;
+    }
+    let branch = split_branch(&mut text);
+    let is_full = FULL.iter().any(|f| ends_with(&text, f));
+    strip_legal(&mut text);
+    strip_regions(&mut text, &mut region);
+    // A region at the end is where a bracket was lost or a short name was made unique.
+    if let Some((n, place)) = DIVISIONS.at_end(&text)
+        && text.len() >= n + 2
+    {
+        text.truncate(text.len() - n);
+        region = region.refined_by(DIVISIONS.region(place));
+        strip_legal(&mut text);
+    }
+    let brand = brand_length(&text);
+    let core: String = text.iter().collect();
+    let sound = pinyin(&core);
+    let sound_brand = pinyin(&text[..brand].iter().collect::<String>())
+        .len()
+        .min(sound.len());
+    Some(OrgName {
+        full,
+        brand,
+        region,
+        branch: match branch {
+            Some(b) => Branch::Of(b),
+            None if is_full => Branch::Head,
+            None => Branch::Unknown,
+        },
+        latin: false,
+        sound,
+        sound_brand,
+        rarity: 0,
+        core: text,
+    })
+}
+
+/// Takes off marks, prefixes and suffixes that are notes, not name.
+fn without_notes(folded: &str) -> String {
+    let mut s = folded.trim();
+    // 【VIP】某公司 and 某公司【停用】
+    if let Some(rest) = s.strip_prefix('【')
+        && let Some((_, after)) = rest.split_once('】')
+        && !after.trim().is_empty()
+    {
+        s = after.trim();
+    }
+    if let Some(rest) = s.strip_suffix('】')
+        && let Some((before, _)) = rest.rsplit_once('【')
+        && !before.trim().is_empty()
+    {
+        s = before.trim();
+    }
+    for prefix in ["客户:", "客户名称:", "供应商:", "公司名称:", "名称:"] {
+        s = s.strip_prefix(prefix).unwrap_or(s).trim();
+    }
+    loop {
+        let before = s;
+        s = s.trim_end_matches([
+            '*', '#', '!', '?', '.', ',', '、', '。', '·', '-', '_', ' ', '~', '/',
+        ]);
+        s = s.trim_start_matches(['*', '#', '!', '.', ',', '·', '-', '_', ' ', '~', '/']);
+        // 某公司_1, 某公司-老客户, 某公司-华东, 某公司-张三
+        if let Some((head, tail)) = s.rsplit_once(['-', '_', '—', '/']) {
+            let n = tail.chars().count();
+            let small = tail.chars().all(|c| c.is_ascii_digit()) && n <= 3;
+            let note = NOTES.contains(&tail) || COMPASS.contains(&tail);
+            let contact = (2..=4).contains(&n)
+                && tail.chars().all(is_han)
+                && DIVISIONS
+                    .exactly(&tail.chars().collect::<Vec<_>>())
+                    .is_none();
+            if head.chars().count() >= 2 && (small || note || contact) {
+                s = head;
+            }
+        }
+        for note in ["老客户", "新客户", "大客户"] {
+            if let Some(head) = s.strip_suffix(note)
+                && head.chars().count() >= 3
+            {
+                s = head;
+            }
+        }
+        if s == before {
+            return s.to_owned();
+        }
+    }
+}
+
+/// Removes brackets: a region in them is read, a note or a person's name dropped, other text
+/// kept in place. Also removes blanks and punctuation.
+fn without_brackets(text: &[char], region: &mut Region) -> Vec<char> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut i = 0;
+    while i < text.len() {
+        let c = text[i];
+        if matches!(c, '(' | '[' | '{' | '<' | '《' | '〈' | '「')
+            && let Some(len) = text[i + 1..]
+                .iter()
+                .position(|c| matches!(c, ')' | ']' | '}' | '>' | '》' | '〉' | '」'))
+        {
+            let inner: Vec<char> = text[i + 1..i + 1 + len]
+                .iter()
+                .copied()
+                .filter(|c| *c != ' ')
+                .collect();
+            let word: String = inner.iter().collect();
+            if let Some(place) = DIVISIONS.exactly(&inner) {
+                *region = region.refined_by(DIVISIONS.region(place));
+            } else if !(NOTES.contains(&word.as_str()) || is_person_note(&inner) || word == "中国")
+            {
+                out.extend(inner.iter().filter(|c| c.is_alphanumeric()));
+            }
+            i += len + 2;
+            continue;
+        }
+        if c.is_alphanumeric() || is_han(c) || matches!(c, '&' | '+') {
+            out.push(c);
+        }
+        i += 1;
+    }
+    out
+}
+
+/// (廖总), (王经理)
+fn is_person_note(inner: &[char]) -> bool {
+    inner.len() <= 4 && super::person_name::has_honorific(inner)
+}
+
+fn ends_with(text: &[char], suffix: &str) -> bool {
+    text.iter()
+        .rev()
+        .copied()
+        .take(suffix.chars().count())
+        .eq(suffix.chars().rev())
+}
+
+fn fix_typos(text: &mut Vec<char>) {
+    const PAIRS: &[(&str, &str)] = &[
+        ("公可", "公司"),
+        ("么司", "公司"),
+        ("公同", "公司"),
+        ("有眼公司", "有限公司"),
+        ("冇限公司", "有限公司"),
+        ("有线公司", "有限公司"),
+    ];
+    for (wrong, right) in PAIRS {
+        if ends_with(text, wrong) {
+            let keep = text.len() - wrong.chars().count();
+            text.truncate(keep);
+            text.extend(right.chars());
+        }
+    }
+}
+
+/// Takes the branch off the end and returns which it is.
+fn split_branch(text: &mut Vec<char>) -> Option<String> {
+    let kind = BRANCH.iter().find(|b| ends_with(text, b))?;
+    let end = text.len() - kind.chars().count();
+    // 某公司(北京)分公司: what stands between the last legal form and the word is the branch.
+    let head = (2..=end).rev().find(|&i| {
+        ["公司", "集团", "合伙企业", "银行", "事务所", "中心"]
+            .iter()
+            .any(|l| ends_with(&text[..i], l))
+    });
+    let start = match head {
+        Some(i) if end > i => i,
+        _ => match DIVISIONS.at_end(&text[..end]) {
+            Some((n, _)) if end >= n + 2 => end - n,
+            _ if end >= 4 => end - 2,
+            _ => return None,
+        },
+    };
+    let name = &text[start..end];
+    let place = DIVISIONS.at_start(name).map(|(_, p)| DIVISIONS.region(p));
+    let which = match place.and_then(|r| r.city) {
+        Some(city) if place.is_some_and(|r| r.district.is_none()) => {
+            DIVISIONS.city_name(city).to_owned()
+        }
+        _ => name.iter().collect(),
+    };
+    text.truncate(start);
+    Some(which)
+}
+
+fn strip_legal(text: &mut Vec<char>) {
+    // Twice: 某某集团 + 有限公司.
+    for _ in 0..3 {
+        let Some(l) = LEGAL.iter().find(|l| {
+            let n = l.chars().count();
+            ends_with(text, l) && text.len() >= n + if n == 1 { 4 } else { 2 }
+        }) else {
+            return;
+        };
+        let keep = text.len() - l.chars().count();
+        text.truncate(keep);
+    }
+}
+
+fn strip_regions(text: &mut Vec<char>, region: &mut Region) {
+    for _ in 0..3 {
+        let Some((n, place)) = DIVISIONS.at_start(text) else {
+            return;
+        };
+        let found = DIVISIONS.region(place);
+        if text.len() < n + 2 {
+            return;
+        }
+        *region = if region.is_empty() {
+            found
+        } else {
+            region.refined_by(found)
+        };
+        text.drain(..n);
+        // 佛山市一品莲: the short name was followed by its own suffix.
+        if matches!(text.first(), Some('市' | '省')) && text.len() > 3 {
+            text.remove(0);
+        }
+    }
+}
+
+/// Characters of `core` that are brand: the rest is trade words.
+fn brand_length(core: &[char]) -> usize {
+    let (trades, longest) = &*TRADES;
+    let mut end = core.len();
+    loop {
+        let cut = (1..=*longest)
+            .rev()
+            .find(|&n| end >= n + 2 && trades.contains(&core[end - n..end]));
+        match cut {
+            Some(n) => end -= n,
+            None => return end,
+        }
+    }
+}
+
+/// Legal forms of Latin names, as tokens without dots.
+const LATIN_LEGAL: &[&str] = &[
+    "ltd",
+    "limited",
+    "co",
+    "company",
+    "inc",
+    "incorporated",
+    "llc",
+    "llp",
+    "lp",
+    "corp",
+    "corporation",
+    "plc",
+    "gmbh",
+    "ag",
+    "kg",
+    "kgaa",
+    "ug",
+    "ev",
+    "mbh",
+    "sa",
+    "sas",
+    "sarl",
+    "srl",
+    "spa",
+    "sl",
+    "bv",
+    "nv",
+    "oy",
+    "oyj",
+    "ab",
+    "as",
+    "aps",
+    "a/s",
+    "pte",
+    "pty",
+    "pvt",
+    "private",
+    "sdn",
+    "bhd",
+    "jsc",
+    "pjsc",
+    "ooo",
+    "oao",
+    "kk",
+    "gk",
+    "kft",
+    "zrt",
+    "doo",
+    "dd",
+    "spzoo",
+    "joint",
+    "stock",
+    "gesellschaft",
+    "mit",
+    "beschrankter",
+    "beschränkter",
+    "haftung",
+    "holding",
+    "holdings",
+    "group",
+    "the",
+    "s",
+    "p",
+    "a",
+    "l",
+    "c",
+    "b",
+    "v",
+];
+
+/// Trade words of Latin names; they are taken off the end until the brand is left.
+const LATIN_TRADES: &[&str] = &[
+    "trading",
+    "trade",
+    "industrial",
+    "industries",
+    "industry",
+    "technology",
+    "technologies",
+    "tech",
+    "international",
+    "import",
+    "export",
+    "and",
+    "logistics",
+    "electronics",
+    "electronic",
+    "machinery",
+    "instruments",
+    "instrument",
+    "materials",
+    "material",
+    "chemical",
+    "chemicals",
+    "energy",
+    "consulting",
+    "engineering",
+    "services",
+    "service",
+    "solutions",
+    "systems",
+    "software",
+    "foods",
+    "food",
+    "pharma",
+    "medical",
+    "textile",
+    "textiles",
+    "equipment",
+    "manufacturing",
+    "enterprise",
+    "enterprises",
+    "development",
+    "investment",
+    "science",
+    "china",
+    "science",
+    "automation",
+    "optics",
+    "plastics",
+    "metal",
+    "metals",
+    "auto",
+    "parts",
+    "products",
+    "packaging",
+];
+
+static CITY_SOUNDS: LazyLock<Vec<(String, u16)>> = LazyLock::new(|| {
+    DIVISIONS
+        .city_names()
+        .map(|(i, n)| (pinyin(n), i))
+        .collect()
+});
+
+fn latin(folded: &str) -> Option<OrgName> {
+    let undotted: String = folded
+        .chars()
+        .filter(|c| !matches!(c, '.' | '\'' | '’'))
+        .collect();
+    let tokens: Vec<&str> = undotted
+        .split(|c: char| !(c.is_alphanumeric() || c == '&'))
+        .filter(|t| !t.is_empty() && *t != "&")
+        .collect();
+    let full: String = tokens.concat();
+    if full.is_empty() {
+        return None;
+    }
+    let mut region = Region::default();
+    let mut kept: Vec<&str> = Vec::new();
+    for (i, t) in tokens.iter().enumerate() {
+        let city = CITY_SOUNDS.iter().find(|(s, _)| s == t).map(|x| x.1);
+        let legal = i > 0 && LATIN_LEGAL.contains(t);
+        match city {
+            Some(c)
+                if tokens.len() > 2
+                    && (i == 0 || i + 1 == tokens.len() || region.is_empty() && i > 1) =>
+            {
+                region = region.refined_by(DIVISIONS.region(super::region::Place::City(c)));
+            }
+            _ if legal => {}
+            _ => kept.push(t),
+        }
+    }
+    if kept.is_empty() {
+        kept = tokens;
+    }
+    let mut brand_tokens = kept.len();
+    while brand_tokens > 1 && LATIN_TRADES.contains(&kept[brand_tokens - 1]) {
+        brand_tokens -= 1;
+    }
+    let core: Vec<char> = kept.concat().chars().collect();
+    let brand_text = kept[..brand_tokens].concat();
+    Some(OrgName {
+        brand: brand_text.chars().count(),
+        sound: core.iter().collect(),
+        sound_brand: brand_text.len(),
+        full,
+        core,
+        region,
+        branch: Branch::Unknown,
+        latin: true,
+        rarity: 0,
+    })
+}
+
+impl OrgName {
+    /// The core as text.
+    pub fn core_text(&self) -> String {
+        self.core.iter().collect()
+    }
+    /// The brand part of the core.
+    pub fn brand_chars(&self) -> &[char] {
+        &self.core[..self.brand]
+    }
+    /// The pinyin, or Latin letters, of the brand.
+    pub fn brand_sound(&self) -> &str {
+        self.sound.get(..self.sound_brand).unwrap_or(&self.sound)
+    }
+}

@@ -1,0 +1,135 @@
+//! Folding text: what every standardizer starts with.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Folds text for comparing: at most `max` characters of NFKC (full width becomes half width),
+/// traditional Chinese becomes simplified, letters become lower-case, control and format
+/// characters go, every run of blanks becomes one space, ends are trimmed.
+///
+/// Reads at most `4 * max` characters of the input, so that a name of 10 MB costs no more
+/// than a name of that length.
+pub fn fold(text: &str, max: usize) -> String {
+    let mut plain = String::with_capacity(text.len().min(max * 4));
+    let mut blank = true;
+    let mut count = 0;
+    for c in text.chars().take(max * 4).nfkc() {
+        if count >= max {
+            break;
+        }
+        if c.is_whitespace() {
+            if !blank {
+                plain.push(' ');
+                count += 1;
+            }
+            blank = true;
+        } else if !is_invisible(c) {
+            plain.push(c);
+            count += 1;
+            blank = false;
+        }
+    }
+    let plain = if plain.chars().any(is_han) {
+        fast2s::convert(&plain)
+    } else {
+        plain
+    };
+    plain.to_lowercase().trim().to_owned()
+}
+
+/// Control, format and variation characters, and unassigned noise such as U+FFFD.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether `c` is a Han character.
+pub const fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{323af}' | '〇')
+}
+
+/// Only the ASCII digits of a folded text.
+pub fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Toneless pinyin of the Han characters of `text`, syllables joined; other letters and
+/// digits stay.
+pub fn pinyin(text: &str) -> String {
+    use pinyin::ToPinyin;
+    let mut out = String::new();
+    for c in text.chars() {
+        match c.to_pinyin() {
+            Some(p) => out.push_str(p.plain()),
+            None if c.is_alphanumeric() => out.push(c),
+            None => {}
+        }
+    }
+    // ü is written v in addresses and domains, u in passports: keep one.
+    out.replace('ü', "v")
+}
+
+/// Optimal string alignment distance (edits and swaps of neighbours), or `None` when it is
+/// more than `max`. Both sides are cut at 64 characters. Allocates nothing.
+pub fn edit_distance(a: &[char], b: &[char], max: usize) -> Option<usize> {
+    const N: usize = 64;
+    let (a, b) = (&a[..a.len().min(N)], &b[..b.len().min(N)]);
+    if a.len().abs_diff(b.len()) > max {
+        return None;
+    }
+    let mut rows = [[0_u8; N + 1]; 3];
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j as u8;
+    }
+    for i in 1..=a.len() {
+        let (now, last, before) = (i % 3, (i + 2) % 3, (i + 1) % 3);
+        rows[now][0] = i as u8;
+        let mut least = i as u8;
+        for j in 1..=b.len() {
+            let cost = u8::from(a[i - 1] != b[j - 1]);
+            let mut d = (rows[last][j] + 1)
+                .min(rows[now][j - 1] + 1)
+                .min(rows[last][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                d = d.min(rows[before][j - 2] + 1);
+            }
+            rows[now][j] = d;
+            least = least.min(d);
+        }
+        if usize::from(least) > max + 1 {
+            return None;
+        }
+    }
+    let d = usize::from(rows[a.len() % 3][b.len()]);
+    (d <= max).then_some(d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_width_script_case_and_noise() {
+        assert_eq!(fold("  ＡＢＣ　科技（上海）\u{0}", 50), "abc 科技(上海)");
+        assert_eq!(fold("萬業裝飾設計\u{200b}", 50), "万业装饰设计");
+        assert_eq!(fold("😀公司", 50), "😀公司");
+        assert_eq!(fold(&"金".repeat(10_000_000), 256).chars().count(), 256);
+    }
+
+    #[test]
+    fn edit_distance_knows_swaps_and_its_limit() {
+        let c = |s: &str| s.chars().collect::<Vec<_>>();
+        assert_eq!(edit_distance(&c("巨能药业"), &c("巨能腰业"), 1), Some(1));
+        assert_eq!(edit_distance(&c("abcd"), &c("abdc"), 1), Some(1));
+        assert_eq!(edit_distance(&c("abcd"), &c("badc"), 1), None);
+        assert_eq!(edit_distance(&c("abcd"), &c("badc"), 2), Some(2));
+        assert_eq!(edit_distance(&c(""), &c("ab"), 2), Some(2));
+    }
+
+    #[test]
+    fn pinyin_of_mixed_text() {
+        assert_eq!(pinyin("波尔A1"), "boerA1");
+        assert_eq!(pinyin("绿源"), "lvyuan");
+    }
+}
