@@ -103,6 +103,11 @@ impl RowReader {
         self.last_row = row.location.row;
     }
 
+    /// Passes over a row that could not even be parted into cells.
+    pub const fn pass(&mut self, row: u64) {
+        self.last_row = row;
+    }
+
     /// Ends a run of [`Self::skip`].
     pub fn skipped(&mut self) {
         self.open = None;
