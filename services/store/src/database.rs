@@ -31,6 +31,9 @@ use crate::{
 /// How often a write is tried in all before its `WRITE_CONFLICT` is returned.
 pub const WRITE_ATTEMPTS: u32 = 10;
 
+/// How long [`Database::close`] waits for connections in use.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(20);
+
 /// A service's database. Cheap to clone; all clones share connections.
 #[derive(Clone)]
 pub struct Database(Arc<Shared>);
@@ -257,15 +260,23 @@ impl Database {
         }
     }
 
-    /// Waits for running work, closes every connection and gives a SQLite file free. Later
-    /// calls get `DATABASE_CLOSED`.
+    /// Waits for running work, at most [`CLOSE_WAIT`], closes every connection and gives a
+    /// SQLite file free. Later calls get `DATABASE_CLOSED`.
     pub async fn close(&self) {
-        match &self.0.pools {
-            Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
+        let closed = async {
+            match &self.0.pools {
+                Pools::Sqlite { writer, readers } => {
+                    readers.close().await;
+                    writer.close().await;
+                }
+                Pools::Postgres(pool) => pool.close().await,
             }
-            Pools::Postgres(pool) => pool.close().await,
+        };
+        if tokio::time::timeout(CLOSE_WAIT, closed).await.is_err() {
+            // Whoever still holds a connection keeps the file: two processes on it would be
+            // worse than one that must be killed.
+            tracing::warn!("a connection was still in use when the database was closed");
+            return;
         }
         self.0
             .holder

@@ -17,7 +17,7 @@ pub mod testing;
 mod tx;
 
 pub use config::DatabaseConfig;
-pub use database::{Database, PoolState, WRITE_ATTEMPTS};
+pub use database::{CLOSE_WAIT, Database, PoolState, WRITE_ATTEMPTS};
 pub use migrate::{Migrations, same_numbers};
 pub use sql::{Arg, Conn, Engine, Row, Rows, Sql};
 pub use tx::{Reader, Tx};

@@ -194,6 +194,7 @@ async fn services_share_a_server_database_by_schema() {
         setting("SELECT current_setting('application_name') AS setting").await,
         "jinke-test"
     );
+    drop(reader);
     customer.close().await;
     identity.close().await;
     place.remove().await;
