@@ -71,11 +71,12 @@ const SAMPLE: u64 = 100_000;
 
 /// One encoding tried on the whole file.
 struct Trial {
+    encoding: &'static Encoding,
     decoder: Decoder,
     broken: u64,
     /// Characters beyond ASCII that decoded.
     foreign: u64,
-    /// So many of the first [`SAMPLE`] of those GB 2312 has.
+    /// So many of the first [`SAMPLE`] of those are common ones.
     common: u64,
     out: String,
 }
@@ -83,6 +84,7 @@ struct Trial {
 impl Trial {
     fn new(encoding: &'static Encoding) -> Self {
         Self {
+            encoding,
             decoder: encoding.new_decoder_without_bom_handling(),
             broken: 0,
             foreign: 0,
@@ -100,7 +102,7 @@ impl Trial {
             input = &input[read..];
             for c in self.out.chars().filter(|c| !c.is_ascii()) {
                 if self.foreign < SAMPLE {
-                    self.common += u64::from(is_common(c));
+                    self.common += u64::from(is_common(c, self.encoding));
                 }
                 self.foreign += 1;
             }
@@ -113,11 +115,17 @@ impl Trial {
     }
 }
 
-/// Whether GB 2312 has the character: then Chinese text is likely to.
-fn is_common(c: char) -> bool {
+/// Whether a character is one that everyday text in the encoding is made of: in GB 2312, or
+/// in the first plane of Big5.
+fn is_common(c: char, encoding: &'static Encoding) -> bool {
     let mut buffer = [0; 4];
-    let (bytes, _, unmappable) = encoding_rs::GBK.encode(c.encode_utf8(&mut buffer));
-    !unmappable && matches!(*bytes, [lead, trail] if (0xa1..=0xf7).contains(&lead) && trail >= 0xa1)
+    let (bytes, _, unmappable) = encoding.encode(c.encode_utf8(&mut buffer));
+    match *bytes {
+        _ if unmappable => false,
+        [lead, _] if encoding == BIG5 => (0xa1..=0xc6).contains(&lead),
+        [lead, trail] => (0xa1..=0xf7).contains(&lead) && trail >= 0xa1,
+        _ => false,
+    }
 }
 
 /// Reads `input` to its end. `named` is an encoding the settings name.
@@ -189,15 +197,14 @@ fn decide([utf8, gb, big5]: &[Trial; 3], guess: &'static Encoding) -> Decision {
     if utf8.broken == 0 || utf8.foreign / 4 > utf8.broken {
         return by(UTF_8, utf8);
     }
-    if guess == BIG5
-        && big5.broken == 0
-        && big5.foreign > 0
-        && gb.common * 2 < gb.foreign.min(SAMPLE)
-    {
+    // Text in one of the two Chinese encodings decodes in the other as well, but to
+    // characters of which many are rare.
+    let share = |t: &Trial| t.common * 100 / t.foreign.clamp(1, SAMPLE);
+    if big5.broken == 0 && share(big5) >= 95 && share(gb) < 70 {
         return by(BIG5, big5);
     }
     // European names in a one-byte encoding also decode as GB18030, but to rare characters.
-    let chinese = gb.common * 10 >= gb.foreign.min(SAMPLE) * 7 && gb.foreign / 4 >= gb.broken;
+    let chinese = share(gb) >= 70 && gb.foreign / 4 >= gb.broken;
     if !chinese && guess.is_single_byte() {
         return Decision {
             encoding: guess,

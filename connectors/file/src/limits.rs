@@ -11,6 +11,8 @@ pub struct Limits {
     pub record_bytes: usize,
     /// Cells of one row; a row with more is reported.
     pub columns: usize,
+    /// A page is cut when its rows held so many bytes.
+    pub page_bytes: usize,
     /// The header is looked for in so many rows from the top.
     pub header_rows: usize,
     /// Sheets of a workbook.
@@ -41,6 +43,7 @@ impl Default for Limits {
             cell_bytes: 65_536,
             record_bytes: 1 << 20,
             columns: 1_000,
+            page_bytes: 4 << 20,
             header_rows: 50,
             sheets: 200,
             sheet_cells: 20_000_000,

@@ -21,8 +21,6 @@ use crate::{
 const MAX_ROW_RECORDS: usize = 101;
 /// Of one row so many errors are told; its other cells are likely as bad.
 const MAX_ROW_ERRORS: usize = 20;
-/// A page is cut when its rows held so many bytes.
-const PAGE_BYTES: usize = 4 << 20;
 
 /// Where a pull of a file stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,7 +225,7 @@ impl<'a> Table<'a> {
         self.progress.done = self.progress.done.max(row.location.row);
         let full = self.out.records.len() + MAX_ROW_RECORDS > MAX_PAGE_RECORDS
             || self.out.errors.len() + MAX_ROW_ERRORS > MAX_PAGE_ERRORS
-            || self.bytes > PAGE_BYTES;
+            || self.bytes > self.limits.page_bytes;
         let safe = reader.safe_row();
         if full && safe > self.place.row {
             self.place.row = safe;

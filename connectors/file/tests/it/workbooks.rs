@@ -30,7 +30,11 @@ fn messy(dir: &Path) -> PathBuf {
     let centre = Format::new();
     let hidden = book.add_worksheet().set_name("参数").unwrap();
     hidden.set_hidden(true).write(0, 0, "编码").unwrap();
-    let sheet = book.add_worksheet().set_name("客户").unwrap();
+    let sheet = book
+        .add_worksheet()
+        .set_name("客户")
+        .unwrap()
+        .set_active(true);
     sheet.merge_range(0, 0, 0, 5, "客户台账", &centre).unwrap();
     sheet.write(1, 0, "编制：财务部").unwrap();
     sheet.merge_range(3, 0, 4, 0, "大区", &centre).unwrap();

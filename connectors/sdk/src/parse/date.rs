@@ -156,7 +156,7 @@ fn date_and_rest(text: &str, order: Option<DateOrder>) -> Result<(NaiveDate, &st
     if first_len == 8 {
         return Ok((digits_date(first)?, rest));
     }
-    let mut rest = rest.chars();
+    let mut rest = rest.trim_start_matches(' ').chars();
     let separator = rest.next().ok_or(NOT_A_DATE)?;
     let tail = rest.as_str().trim_start_matches(' ');
     let (second, tail) = tail.split_at(digits(tail));
