@@ -23,6 +23,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("jinke-resolution", &["jinke-types"]),
         ("jinke-proto", &[]),
         ("jinke-store", &["jinke-types"]),
+        ("jinke-http", &["jinke-types"]),
         ("jinke-kit", &["jinke-types", "jinke-proto"]),
         (
             "jinke-identity",
@@ -38,7 +39,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-resolution",
             ],
         ),
-        ("jinke-sdk", &["jinke-types"]),
+        ("jinke-sdk", &["jinke-types", "jinke-http"]),
         ("jinke-file", &["jinke-types", "jinke-sdk"]),
         (
             "jinke-runner",
