@@ -6,7 +6,7 @@
 //! 1. negative judgements are never broken, along no path;
 //! 2. positive judgements that override exclusivity;
 //! 3. different, simultaneously valid identifiers of an exclusive scheme never share a
-//!    cluster, along no path, unless a judgement of 2 put exactly these identifiers together;
+//!    cluster, along no path, unless a judgement of 2 put these identifiers together in it;
 //! 4. other positive judgements;
 //! 5. scores at or above the merge threshold, by (score descending, record keys).
 //!
@@ -143,6 +143,17 @@ pub fn cluster(
     judgements: &[Judgement],
     rules: &RuleSet,
 ) -> Clustering {
+    run(nodes, edges, judgements, rules, None)
+}
+
+/// [`cluster`], with the judgement of one id tried after all others of its kind.
+fn run(
+    nodes: &[Node<'_>],
+    edges: &[Edge],
+    judgements: &[Judgement],
+    rules: &RuleSet,
+    last: Option<&str>,
+) -> Clustering {
     let mut order: Vec<usize> = (0..nodes.len()).collect();
     order.sort_by(|&a, &b| nodes[a].key.cmp(nodes[b].key));
     let mut rank = vec![0; nodes.len()];
@@ -159,7 +170,11 @@ pub fn cluster(
     };
     let edges = distinct(edges, &rank, rules.thresholds.review);
     let mut sorted: Vec<&Judgement> = judgements.iter().collect();
-    sorted.sort_by(|a, b| named(a).cmp(&named(b)).then_with(|| a.cmp(b)));
+    let is_last = |j: &Judgement| last.is_some_and(|id| id == j.id);
+    sorted.sort_by(|a, b| {
+        let by_name = || named(a).cmp(&named(b)).then_with(|| a.cmp(b));
+        is_last(a).cmp(&is_last(b)).then_with(by_name)
+    });
     // Everything below speaks in ranks: the index of a node when sorted by key.
     let ranked: Vec<Node<'_>> = order.iter().map(|&i| nodes[i]).collect();
     let mut groups = Groups::new(&ranked, &rules.exclusive);
@@ -168,15 +183,7 @@ pub fn cluster(
             groups.forbid(j, &present(&judgement.left), &present(&judgement.right));
         }
     }
-    groups.set_components(
-        &edges,
-        sorted.iter().filter(|j| is_positive(j)).map(|j| {
-            present(&j.left)
-                .union(&present(&j.right))
-                .copied()
-                .collect()
-        }),
-    );
+    groups.set_pairs(&edges);
     let mut links: Vec<Link> = Vec::new();
     let mut suspended = Vec::new();
     for overriding in [true, false] {
@@ -289,10 +296,6 @@ pub fn cluster(
     }
 }
 
-const fn is_positive(j: &Judgement) -> bool {
-    matches!(j.kind, JudgementKind::Positive { .. })
-}
-
 /// The records a judgement names, sorted: its place among judgements does not depend on which
 /// side they stand.
 fn named(j: &Judgement) -> Vec<&RecordKey> {
@@ -383,8 +386,10 @@ fn reviews(
 }
 
 /// Whether the positive judgement `new` can hold beside `judgements`; else why not.
-/// `nodes` and `edges` must hold the components of all records it names. A judgement with the
-/// same id among `judgements` is replaced.
+///
+/// It is tried after all judgements of its kind, so that it is `new` which is refused and not
+/// an older one which gives way. `nodes` and `edges` must hold the components of all records
+/// it names. A judgement with the same id among `judgements` is replaced.
 pub fn check_positive(
     nodes: &[Node<'_>],
     edges: &[Edge],
@@ -398,11 +403,8 @@ pub fn check_positive(
         .cloned()
         .collect();
     all.push(new.clone());
-    match cluster(nodes, edges, &all, rules)
-        .suspended
-        .into_iter()
-        .find(|o| o.judgement == new.id)
-    {
+    let found = run(nodes, edges, &all, rules, Some(&new.id)).suspended;
+    match found.into_iter().find(|o| o.judgement == new.id) {
         Some(o) => Err(o),
         None => Ok(()),
     }

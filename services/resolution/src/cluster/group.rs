@@ -28,15 +28,14 @@ struct Group<'a> {
     held: Vec<(&'a Identifier, usize)>,
     /// Negative judgements with the side a member stands on, and that member.
     sides: BTreeMap<(usize, bool), usize>,
+    /// Pairs of identifier texts that a judgement on members put together.
+    excused: BTreeSet<(&'a str, &'a str)>,
 }
 
 pub(super) struct Groups<'a> {
     nodes: &'a [Node<'a>],
     parent: Vec<usize>,
     groups: Vec<Group<'a>>,
-    component: Vec<usize>,
-    /// Per component, pairs of identifier texts that a judgement put together.
-    excused: BTreeSet<(usize, &'a str, &'a str)>,
     neighbours: Vec<Vec<usize>>,
 }
 
@@ -65,15 +64,13 @@ impl<'a> Groups<'a> {
                     .filter(|i| is_exclusive(i))
                     .map(|i| (i, r))
                     .collect(),
-                sides: BTreeMap::new(),
+                ..Group::default()
             })
             .collect();
         Self {
             nodes,
             parent: (0..nodes.len()).collect(),
             groups,
-            component: (0..nodes.len()).collect(),
-            excused: BTreeSet::new(),
             neighbours: vec![Vec::new(); nodes.len()],
         }
     }
@@ -91,29 +88,12 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Notes which nodes any pair or positive judgement connects, so that what is decided in
-    /// one component never touches another, and the pairs for [`Self::weak_bridge`].
-    pub(super) fn set_components(
-        &mut self,
-        edges: &[Edge],
-        judged: impl Iterator<Item = Vec<usize>>,
-    ) {
-        let mut parent: Vec<usize> = (0..self.nodes.len()).collect();
+    /// Notes the pairs that [`Self::weak_bridge`] counts.
+    pub(super) fn set_pairs(&mut self, edges: &[Edge]) {
         for e in edges {
             self.neighbours[e.a].push(e.b);
             self.neighbours[e.b].push(e.a);
-            let (x, y) = (find(&mut parent, e.a), find(&mut parent, e.b));
-            parent[x] = y;
         }
-        for records in judged {
-            for pair in records.windows(2) {
-                let (x, y) = (find(&mut parent, pair[0]), find(&mut parent, pair[1]));
-                parent[x] = y;
-            }
-        }
-        self.component = (0..self.nodes.len())
-            .map(|i| find(&mut parent, i))
-            .collect();
     }
 
     pub(super) fn root(&mut self, x: usize) -> usize {
@@ -135,6 +115,7 @@ impl<'a> Groups<'a> {
         self.parent[small] = big;
         let group = &mut self.groups[big];
         group.members.extend(gone.members);
+        group.excused.extend(gone.excused);
         for (i, r) in gone.held {
             // The same value with the same validity constrains only once.
             if !group.held.iter().any(|(x, _)| *x == i) {
@@ -151,15 +132,14 @@ impl<'a> Groups<'a> {
         true
     }
 
-    /// Lets all identifiers that `node`'s group now holds stand together in its component.
+    /// Lets all identifiers that `node`'s group now holds stand together in it.
     pub(super) fn excuse(&mut self, node: usize) {
         let root = self.root(node);
-        let component = self.component[node];
-        let held: Vec<&Identifier> = self.groups[root].held.iter().map(|(i, _)| *i).collect();
-        for x in &held {
-            for y in &held {
+        let group = &mut self.groups[root];
+        for (x, _) in &group.held {
+            for (y, _) in &group.held {
                 if x.contradicts(y) {
-                    self.excused.insert((component, &x.text, &y.text));
+                    group.excused.insert((&x.text, &y.text));
                 }
             }
         }
@@ -196,11 +176,12 @@ impl<'a> Groups<'a> {
         if overriding {
             return None;
         }
-        let component = self.component[a];
+        let excused =
+            |x: &'a str, y: &'a str| p.excused.contains(&(x, y)) || q.excused.contains(&(x, y));
         let mut least: Option<(usize, usize, &str)> = None;
         for (i, left) in &p.held {
             for (j, right) in &q.held {
-                if i.contradicts(j) && !self.excused.contains(&(component, &i.text, &j.text)) {
+                if i.contradicts(j) && !excused(&i.text, &j.text) {
                     let found = (*left, *right, i.scheme.as_str());
                     least = Some(least.map_or(found, |l| l.min(found)));
                 }

@@ -110,7 +110,7 @@ pub(super) fn emails(a: &Standardized, b: &Standardized, ask: (Ask<'_>, Ask<'_>)
         (&a.emails, ask.0),
         (&b.emails, ask.1),
         |x, y| x.text == y.text,
-        |x, y| near_mail(x, y),
+        near_mail,
     )
 }
 

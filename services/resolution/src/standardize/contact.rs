@@ -107,10 +107,10 @@ fn number(text: &str) -> Option<Phone> {
     if plus || (d.starts_with("86") && d.len() >= 11) {
         d = d.strip_prefix("86").unwrap_or(d);
     }
-    national(d, plus)
+    national(d)
 }
 
-fn national(d: &str, country_given: bool) -> Option<Phone> {
+fn national(d: &str) -> Option<Phone> {
     let zero = d.starts_with('0');
     let d = d.trim_start_matches('0');
     let bytes = d.as_bytes();
@@ -128,7 +128,7 @@ fn national(d: &str, country_given: bool) -> Option<Phone> {
     let rest = d.len().saturating_sub(area);
     // Seven and eight digits may be a bare local number; with a zero before it they are too
     // short to be complete.
-    if !zero && !country_given && matches!(d.len(), 7 | 8) {
+    if !zero && matches!(d.len(), 7 | 8) {
         return Some(make(d, "", PhoneKind::Landline));
     }
     if matches!(rest, 7 | 8) {

@@ -1,6 +1,6 @@
 //! Folding text: what every standardizer starts with.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
 /// Folds text for comparing: at most `max` characters of NFKC (full width becomes half width),
 /// traditional Chinese becomes simplified, letters become lower-case, control and format
@@ -33,12 +33,20 @@ pub fn fold(text: &str, max: usize) -> String {
     } else {
         plain
     };
-    plain.to_lowercase().trim().to_owned()
+    let lower = plain.to_lowercase();
+    // A small letter may compose with a mark where its capital could not.
+    let lower: String = if lower.is_ascii() {
+        lower
+    } else {
+        lower.nfkc().filter(|c| !is_invisible(*c)).collect()
+    };
+    lower.trim().to_owned()
 }
 
-/// Control, format and variation characters, and unassigned noise such as U+FFFD.
+/// Control, format and variation characters, marks that compose with nothing, and U+FFFD.
 fn is_invisible(c: char) -> bool {
     c.is_control()
+        || canonical_combining_class(c) != 0
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
 }

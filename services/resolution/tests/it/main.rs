@@ -1,0 +1,9 @@
+//! The laws and tables of the resolution engine.
+
+mod clustering;
+mod comparing;
+mod laws;
+mod rule_files;
+mod standardizing;
+mod surviving;
+mod words;
