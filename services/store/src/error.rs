@@ -87,6 +87,12 @@ fn from_postgres(code: &str, e: &dyn sqlx::error::DatabaseError) -> Failure {
         ),
         "53100" => disk_full(),
         "22021" => nul_in_text(),
+        // PostgreSQL's indexes hold values up to some 2,700 bytes, SQLite's of any length.
+        "54000" => Failure::new(
+            Code::InvalidArgument,
+            "VALUE_TOO_LONG",
+            "a value is too long for the index it belongs to",
+        ),
         "42501" => Failure::new(
             Code::FailedPrecondition,
             "DATABASE_RIGHTS",

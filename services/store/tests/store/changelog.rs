@@ -133,7 +133,7 @@ async fn race(replicas: &[Database], way: Way) -> (Vec<Change>, BTreeMap<String,
             let done = running.load(Ordering::SeqCst) == 0;
             let after = seen.last().map_or(0, |c| c.position);
             let new = way
-                .list(&mut *reading.read().await.unwrap(), after)
+                .list(&mut reading.read().await.unwrap(), after)
                 .await
                 .unwrap();
             if new.is_empty() && done {
@@ -338,7 +338,7 @@ async fn a_rolled_back_change_is_never_seen() {
         };
         drop(tx);
         assert_eq!(
-            changelog::head(&mut *db.read().await.unwrap())
+            changelog::head(&mut db.read().await.unwrap())
                 .await
                 .unwrap(),
             0

@@ -377,7 +377,7 @@ async fn an_operation_outlives_its_worker() {
         db.write(async |mut tx| operation::finish(&mut tx, &second, b"result", at(21)).await)
             .await
             .unwrap();
-        let ended = operation::get(&mut *db.read().await.unwrap(), 1)
+        let ended = operation::get(&mut db.read().await.unwrap(), 1)
             .await
             .unwrap();
         assert_eq!((ended.state, ended.update_time), (State::Succeeded, at(21)));

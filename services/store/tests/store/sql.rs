@@ -42,7 +42,7 @@ async fn values_come_back_as_they_went() {
             (0_i64.into(), None::<&str>.into(), None::<&[u8]>.into()),
             (
                 7_i64.into(),
-                "x".repeat(2_000_000).into(),
+                "x".repeat(2_000).into(),
                 vec![7_u8; 3_000_000].into(),
             ),
         ];
@@ -92,6 +92,22 @@ async fn values_come_back_as_they_went() {
             row.text("n").unwrap_err().code,
             Code::Internal,
             "a wrong type is no guess"
+        );
+
+        let long = "长".repeat(700_000);
+        db.write(async |mut tx| {
+            let insert = "INSERT INTO parts (thing, number, note) VALUES (0, 1, $1)";
+            tx.execute(insert, args![&long]).await
+        })
+        .await
+        .unwrap();
+        let row = reader
+            .fetch_one("SELECT note FROM parts", args![])
+            .await
+            .unwrap();
+        assert!(
+            row.text("note").unwrap() == long,
+            "long text that no index holds"
         );
     })
     .await;
