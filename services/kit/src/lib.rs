@@ -29,6 +29,7 @@ pub mod auth;
 pub mod client;
 pub mod config;
 pub mod deadline;
+mod edge;
 pub mod follow;
 pub mod health;
 pub mod host;

@@ -22,7 +22,8 @@ use tokio::sync::watch;
 
 pub use compile::Snapshot;
 pub use decide::Decision;
-pub use policy::check_policy;
+pub use policy::{MAX_POLICY_BYTES, check_policy};
+pub use schema::field_class;
 
 use crate::token::{self, Claims};
 
@@ -82,8 +83,8 @@ impl Access {
         &self.0.area
     }
 
-    /// Compiles a snapshot and decides by it from now on. One of a lower version than the
-    /// present one is ignored.
+    /// Compiles a snapshot and decides by it from now on. One that is not newer than the
+    /// present one only counts as a sign of life.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` when it does not compile; the present one then stays, since leaving out
@@ -96,7 +97,7 @@ impl Access {
             .unwrap_or_else(PoisonError::into_inner);
         if self
             .snapshot()
-            .is_some_and(|s| s.version() > snapshot.version)
+            .is_some_and(|s| s.version() >= snapshot.version)
         {
             self.contact();
             return Ok(());

@@ -1,0 +1,368 @@
+//! Calls to other services: one type for a service in this process and for one far away (D7).
+//!
+//! Every call carries what is left of the present deadline, the request id, the trace context and
+//! the calling service's own token; acting for a user, the token exchanged for his. A local peer
+//! is the same layers, codec and handler without a socket.
+
+mod tokens;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use jinke_types::{Clock, Code, Failure};
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Channel, Endpoint},
+};
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tracing::Instrument;
+
+use crate::{
+    Check,
+    auth::{AUTHORIZATION, Bearer, SERVICE_TOKEN},
+    deadline::{self, Call, GRPC_TIMEOUT, REQUEST_ID},
+    edge::Edge,
+    status::status,
+    telemetry,
+    tls::ClientTls,
+};
+use tokens::Tokens;
+
+/// What carries a request, local or remote.
+pub(crate) type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
+
+/// The services of this process, filled while they are built.
+pub(crate) type Locals = Arc<RwLock<BTreeMap<String, Edge>>>;
+
+/// Puts proof of the caller into the headers of a call.
+#[async_trait::async_trait]
+pub(crate) trait Credentials: Send + Sync {
+    async fn put(&self, headers: &mut HeaderMap) -> Result<(), Failure>;
+    /// The proof was refused; the next call must bring a new one.
+    fn refused(&self);
+}
+
+/// Finds what carries a call, when it is made.
+type Route = Arc<dyn Fn() -> Result<Wire, Failure> + Send + Sync>;
+
+/// A service to call: give it to a generated client, `TokenServiceClient::new(peer)`.
+#[derive(Clone)]
+pub struct Peer {
+    route: Route,
+    credentials: Option<Arc<dyn Credentials>>,
+    exchange: Option<(Arc<Tokens>, String)>,
+}
+
+impl Peer {
+    pub(crate) fn over(
+        route: impl Fn() -> Result<Wire, Failure> + Send + Sync + 'static,
+        credentials: Option<Arc<dyn Credentials>>,
+    ) -> Self {
+        Self {
+            route: Arc::new(route),
+            credentials,
+            exchange: None,
+        }
+    }
+
+    /// The same peer, called for the user whose token this is: it is exchanged for one with the
+    /// peer's audience, and both the user and this service must be allowed what is asked. A peer
+    /// that was not got from [`Peers`] has nobody to exchange for and refuses every call.
+    #[must_use]
+    pub fn acting_for(&self, bearer: &Bearer) -> Self {
+        let acting = Acting {
+            exchange: self.exchange.clone(),
+            bearer: bearer.clone(),
+        };
+        Self {
+            credentials: Some(Arc::new(acting)),
+            ..self.clone()
+        }
+    }
+
+    async fn send(self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        if let Some(call) = Call::current() {
+            if let Ok(id) = HeaderValue::from_str(&call.id) {
+                request.headers_mut().entry(REQUEST_ID).or_insert(id);
+            }
+            if let Some(left) = call.remaining() {
+                if left.is_zero() {
+                    return Err(status(deadline::exceeded()));
+                }
+                let stated = deadline::timeout(request.headers()).map_err(status)?;
+                let timeout = stated.map_or(left, |s| s.min(left));
+                request
+                    .headers_mut()
+                    .insert(GRPC_TIMEOUT, deadline::timeout_value(timeout));
+            }
+        }
+        telemetry::inject(request.headers_mut());
+        if let Some(credentials) = &self.credentials {
+            credentials
+                .put(request.headers_mut())
+                .await
+                .map_err(status)?;
+        }
+        let wire = (self.route)().map_err(status)?;
+        let outcome = wire.oneshot(request).await;
+        let refused = match &outcome {
+            Ok(r) => r.headers().get("grpc-status").is_some_and(|c| c == "16"),
+            Err(s) => s.code() == tonic::Code::Unauthenticated,
+        };
+        if let (true, Some(credentials)) = (refused, &self.credentials) {
+            credentials.refused();
+        }
+        outcome
+    }
+}
+
+impl Service<Request<Body>> for Peer {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let name = request.uri().path().trim_start_matches('/').to_owned();
+        let span = tracing::info_span!("peer", otel.name = name, otel.kind = "client");
+        Box::pin(self.clone().send(request).instrument(span))
+    }
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Local,
+    Remote(String),
+}
+
+struct Inner {
+    service: String,
+    places: BTreeMap<String, Place>,
+    tls: ClientTls,
+    locals: Locals,
+    channels: Mutex<BTreeMap<String, Channel>>,
+}
+
+/// The other services, by name. Clones share connections and tokens.
+#[derive(Clone)]
+pub struct Peers {
+    inner: Arc<Inner>,
+    tokens: Arc<Tokens>,
+}
+
+impl Peers {
+    pub(crate) fn new(
+        service: &str,
+        places: BTreeMap<String, Place>,
+        tls: ClientTls,
+        locals: Locals,
+        key_file: PathBuf,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            service: service.to_owned(),
+            places,
+            tls,
+            locals,
+            channels: Mutex::default(),
+        });
+        let route = Arc::clone(&inner);
+        let identity = Peer::over(move || route.wire("identity"), None);
+        Self {
+            inner,
+            tokens: Arc::new(Tokens::new(identity, key_file, clock)),
+        }
+    }
+
+    /// The service called `name`, called as the service itself. Resolved when first called, so
+    /// that it may be built later than the one that asks; calls answer `UNAVAILABLE`, reason
+    /// `PEER_UNKNOWN`, as long as there is none.
+    pub fn get(&self, name: &str) -> Peer {
+        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+        let own = Own {
+            tokens: Arc::clone(&self.tokens),
+            audience: name.clone(),
+        };
+        let exchange = Some((Arc::clone(&self.tokens), name.clone()));
+        let route: Route = Arc::new(move || inner.wire(&name));
+        Peer {
+            route,
+            credentials: Some(Arc::new(own)),
+            exchange,
+        }
+    }
+
+    /// A readiness check: whether the peer answers `grpc.health.v1.Health/Check` that it serves.
+    pub fn check(&self, name: &str) -> impl Check + use<> {
+        let (inner, peer) = (Arc::clone(&self.inner), name.to_owned());
+        let route = peer.clone();
+        PeerCheck {
+            name: format!("peer:{peer}"),
+            peer: Peer::over(move || inner.wire(&route), None),
+        }
+    }
+}
+
+impl Inner {
+    fn wire(&self, name: &str) -> Result<Wire, Failure> {
+        let unknown = |why: &str| {
+            Failure::new(Code::Unavailable, "PEER_UNKNOWN", format!("{name} {why}"))
+                .with("peer", name)
+                .with("service", &self.service)
+        };
+        match self.places.get(name) {
+            Some(Place::Remote(url)) => {
+                let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(channel) = channels.get(name) {
+                    return Ok(remote(channel.clone()));
+                }
+                let channel = channel(url, Some(&self.tls))?;
+                channels.insert(name.to_owned(), channel.clone());
+                Ok(remote(channel))
+            }
+            Some(Place::Local) => {
+                let locals = self.locals.read().unwrap_or_else(PoisonError::into_inner);
+                locals
+                    .get(name)
+                    .cloned()
+                    .map(local)
+                    .ok_or_else(|| unknown("is not in this process"))
+            }
+            None => Err(unknown("is not a peer that is configured")),
+        }
+    }
+}
+
+pub(crate) fn local(edge: Edge) -> Wire {
+    let edge = ServiceExt::<Request<Body>>::map_err(edge, |never| match never {});
+    BoxCloneSyncService::new(edge)
+}
+
+pub(crate) fn remote(channel: Channel) -> Wire {
+    BoxCloneSyncService::new(channel.map_err(|error| {
+        let found = Status::from_error(Box::new(error));
+        let failure = match found.code() {
+            // The channel's own timer says so when `grpc-timeout` has passed without an answer.
+            tonic::Code::Cancelled | tonic::Code::DeadlineExceeded => deadline::exceeded(),
+            _ => Failure::new(Code::Unavailable, "PEER_UNREACHABLE", found.message()),
+        };
+        status(failure)
+    }))
+}
+
+/// A channel that connects on the first call, and again when the connection breaks.
+pub(crate) fn channel(url: &str, tls: Option<&ClientTls>) -> Result<Channel, Failure> {
+    let wrong = |e: &dyn std::fmt::Display| {
+        Failure::new(
+            Code::InvalidArgument,
+            "CONFIG",
+            format!("{url:?} is not a usable URL: {e}"),
+        )
+    };
+    let mut endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|e| wrong(&e))?
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true);
+    match endpoint.uri().scheme_str() {
+        Some("https") => {
+            let tls = tls.ok_or_else(|| wrong(&"no authorities are given for https"))?;
+            endpoint = endpoint.tls_config(tls.load()?).map_err(|e| wrong(&e))?;
+        }
+        Some("http") => {}
+        _ => return Err(wrong(&"it must begin with http:// or https://")),
+    }
+    Ok(endpoint.connect_lazy())
+}
+
+/// The service's own token.
+struct Own {
+    tokens: Arc<Tokens>,
+    audience: String,
+}
+
+#[async_trait::async_trait]
+impl Credentials for Own {
+    async fn put(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        set(
+            headers,
+            AUTHORIZATION,
+            &self.tokens.own(&self.audience).await?,
+        )
+    }
+    fn refused(&self) {
+        self.tokens.forget(&self.audience, None);
+    }
+}
+
+/// The user's exchanged token, and the service's own beside it.
+struct Acting {
+    exchange: Option<(Arc<Tokens>, String)>,
+    bearer: Bearer,
+}
+
+#[async_trait::async_trait]
+impl Credentials for Acting {
+    async fn put(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        let Some((tokens, audience)) = &self.exchange else {
+            return Err(Failure::internal("this peer cannot act for others"));
+        };
+        let exchanged = tokens.exchanged(&self.bearer, audience).await?;
+        set(headers, AUTHORIZATION, &exchanged)?;
+        set(headers, SERVICE_TOKEN, &tokens.own(audience).await?)
+    }
+    fn refused(&self) {
+        if let Some((tokens, audience)) = &self.exchange {
+            tokens.forget(audience, Some(&self.bearer));
+        }
+    }
+}
+
+/// Puts a token into a header that is never printed.
+pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, token: &str) -> Result<(), Failure> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Failure::internal("a token holds characters no header can"))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+struct PeerCheck {
+    name: String,
+    peer: Peer,
+}
+
+#[async_trait::async_trait]
+impl Check for PeerCheck {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    async fn check(&self) -> Result<(), Failure> {
+        use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+        let mut client = HealthClient::new(self.peer.clone());
+        let answer = client.check(HealthCheckRequest::default()).await;
+        match answer {
+            Ok(answer) if answer.get_ref().status == 1 => Ok(()),
+            Ok(_) => Err(Failure::new(
+                Code::Unavailable,
+                "PEER_NOT_SERVING",
+                "it does not serve",
+            )),
+            Err(status) => Err(crate::status::failure(&status)),
+        }
+    }
+}
