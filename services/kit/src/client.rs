@@ -41,6 +41,16 @@ pub enum Credential {
     Key(String),
 }
 
+impl Credential {
+    /// The proof of a token as it is; none for the others.
+    pub(crate) fn fixed(self) -> Option<Arc<dyn Credentials>> {
+        match self {
+            Self::Token(token) => Some(Arc::new(Fixed(token))),
+            Self::None | Self::File(_) | Self::Key(_) => None,
+        }
+    }
+}
+
 /// A peer that carries a fresh token of `credential` with every call. Connects on the first call.
 /// `endpoint` begins with `http://` or `https://`; the latter needs `tls`.
 ///
@@ -59,7 +69,7 @@ pub fn connect(
     };
     let credentials: Option<Arc<dyn Credentials>> = match credential {
         Credential::None => return Ok(plain),
-        Credential::Token(token) => Some(Arc::new(Fixed(token))),
+        Credential::Token(_) => credential.fixed(),
         Credential::File(path) => Some(Session::new(Source::File(path), plain, clock)),
         Credential::Key(key) => Some(Session::new(Source::Key(key), plain, clock)),
     };

@@ -107,6 +107,12 @@ impl Methods {
     }
 }
 
+impl FromIterator<(String, Method)> for Methods {
+    fn from_iter<I: IntoIterator<Item = (String, Method)>>(methods: I) -> Self {
+        Self(methods.into_iter().collect())
+    }
+}
+
 /// Every permission that a method of the contract needs.
 ///
 /// # Errors

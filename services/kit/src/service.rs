@@ -4,11 +4,7 @@ use std::{convert::Infallible, path::PathBuf, pin::Pin, sync::Arc};
 
 use jinke_types::{Clock, Entropy, Failure};
 use serde::de::DeserializeOwned;
-use tonic::{
-    body::Body,
-    server::NamedService,
-    service::{Routes, RoutesBuilder},
-};
+use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 
 use crate::{Access, Check, Metrics, Peers, Shutdown};
 
@@ -107,8 +103,5 @@ impl Built {
             future: Box::pin(future),
         });
         self
-    }
-    pub(crate) fn routes(self) -> (Routes, Vec<&'static str>, Vec<Box<dyn Check>>, Vec<Task>) {
-        (self.routes.routes(), self.names, self.checks, self.tasks)
     }
 }

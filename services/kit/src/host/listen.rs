@@ -29,26 +29,34 @@ pub(super) fn connections(
     open: IntGauge,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limit));
-    futures::stream::unfold((listener, places, open), move |(listener, places, open)| async move {
-        // The semaphore is never closed, so a permit always comes.
-        let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let stream = loop {
-            match listener.accept().await {
-                Ok((stream, _)) => break stream,
-                // A connection that broke at once, or no file descriptors: go on after a pause.
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+    futures::stream::unfold(
+        (listener, places, open),
+        move |(listener, places, open)| async move {
+            // The semaphore is never closed, so a permit always comes.
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            let stream = loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => break stream,
+                    // A connection that broke at once, or no file descriptors: go on after a pause.
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
                 }
-            }
-        };
-        let _ = stream.set_nodelay(true);
-        open.inc();
-        let begin = Some(Box::pin(tokio::time::sleep(handshake)));
-        let connection =
-            Connection { stream, begin, heard: 0, _place: place, open: open.clone() };
-        Some((Ok(connection), (listener, places, open)))
-    })
+            };
+            let _ = stream.set_nodelay(true);
+            open.inc();
+            let begin = Some(Box::pin(tokio::time::sleep(handshake)));
+            let connection = Connection {
+                stream,
+                begin,
+                heard: 0,
+                _place: place,
+                open: open.clone(),
+            };
+            Some((Ok(connection), (listener, places, open)))
+        },
+    )
 }
 
 /// A client's connection.

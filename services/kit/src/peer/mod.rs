@@ -8,6 +8,7 @@ mod tokens;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll},
@@ -245,9 +246,19 @@ impl Inner {
     }
 }
 
-pub(crate) fn local(edge: Edge) -> Wire {
-    let edge = ServiceExt::<Request<Body>>::map_err(edge, |never| match never {});
-    BoxCloneSyncService::new(edge)
+pub(crate) fn local<S>(service: S) -> Wire
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
+    BoxCloneSyncService::new(ServiceExt::<Request<Body>>::map_err(
+        service,
+        |never| match never {},
+    ))
 }
 
 pub(crate) fn remote(channel: Channel) -> Wire {
