@@ -204,9 +204,26 @@ pub async fn claim(
          WHERE state = 'running' AND lease_end <= $3 AND kind IN LIST($4)) \
          AND state = 'running' AND lease_end <= $3 RETURNING {COLUMNS}"
     );
-    let args = args![holder, now.plus(term), now, kinds.to_vec()];
-    let Some(row) = tx.fetch_optional(crate::Sql::assembled(text), args).await? else {
-        return Ok(None);
+    // On PostgreSQL another worker may take the oldest one just before; the update then waits
+    // for it, finds it taken and touches nothing, although others may be waiting.
+    let row = loop {
+        let args = args![holder, now.plus(term), now, kinds.to_vec()];
+        if let Some(row) = tx
+            .fetch_optional(crate::Sql::assembled(text.clone()), args)
+            .await?
+        {
+            break row;
+        }
+        let waiting = tx
+            .fetch_one(
+                "SELECT COUNT(*) AS n FROM jinke_operations \
+                 WHERE state = 'running' AND lease_end <= $1 AND kind IN LIST($2)",
+                args![now, kinds.to_vec()],
+            )
+            .await?;
+        if waiting.i64("n")? == 0 {
+            return Ok(None);
+        }
     };
     let fence = row.i64("fence")?;
     Ok(Some(Work {

@@ -5,7 +5,9 @@ mod faults;
 mod keys;
 mod kit;
 mod migrations;
+mod requests;
 mod sql;
+mod transactions;
 
 use jinke_store::Migrations;
 use jinke_types::Timestamp;
