@@ -96,7 +96,7 @@ async fn the_head_alone_does_not_decide() {
 #[tokio::test]
 async fn rows_in_another_encoding_and_nul_bytes_are_told() {
     let dir = tempfile::tempdir().unwrap();
-    let mut bytes = TEXT.repeat(1).into_bytes();
+    let mut bytes = TEXT.as_bytes().to_vec();
     for i in 3..30 {
         bytes.extend_from_slice(format!("C{i},杭州润锦包装材料有限公司,0571-{i:08}\n").as_bytes());
     }

@@ -1,8 +1,6 @@
 //! The file connector from outside: encodings, workbooks, hostile files, resuming, and the
 //! sample files of the suite.
 
-#![expect(missing_docs, reason = "tests")]
-
 mod encodings;
 mod hostile;
 mod resume;

@@ -47,7 +47,8 @@ pub(super) fn plain(text: &str) -> Result<Decimal, Unreadable> {
     } else {
         joined.parse()
     };
-    value.map_err(|_| NO_NUMBER)
+    // Equal numbers have one form, so that a record's content does not differ by `2` and `2.0`.
+    value.map(|v| v.normalize()).map_err(|_| NO_NUMBER)
 }
 
 /// The exact number a spreadsheet shows for a double: 15 significant digits.

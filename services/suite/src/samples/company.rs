@@ -175,7 +175,7 @@ fn person(dice: &mut Dice, company: usize, index: usize, domain: &str) -> Person
         name,
         mobile: format!("{prefix}{}", dice.digits(8)),
         email: format!("{pinyin}@{domain}"),
-        title: *dice.pick::<&str>(TITLES),
+        title: dice.pick::<&str>(TITLES),
     }
 }
 

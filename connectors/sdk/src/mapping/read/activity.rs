@@ -248,6 +248,7 @@ pub(super) fn finished(mut record: SourceRecord) -> SourceRecord {
                 None
             }
         });
+        let sum = sum.map(|sum| sum.normalize());
         t.amount = sum.map(|amount| Money {
             currency: first.currency,
             amount,
