@@ -1,9 +1,10 @@
 //! Resolves a directory of labelled CSV files and prints how well it went as JSON.
 //!
-//! `cargo run --release -p jinke-resolution --example evaluate -- DIR [LIMIT] [--levels FILE]`
+//! `cargo run --release -p jinke-resolution --example evaluate -- DIR [LIMIT] [--rules FILE] [--levels FILE]`
 //!
 //! DIR holds one CSV per source and `truth.csv` (`source,source_id,entity_id`). With LIMIT only
-//! the records of so many smallest entity ids are taken. With `--levels` every candidate pair
+//! the records of so many smallest entity ids are taken, with `--rules` another rule set for
+//! organizations than the embedded one. With `--levels` every candidate pair
 //! is written with its levels, score and truth, for estimating weights.
 #![expect(
     clippy::print_stdout,
@@ -20,7 +21,7 @@ use std::{
 };
 
 use jinke_resolution::{
-    Clustering, Node, Population, Rules, Standardized, Thresholds, cluster, compare,
+    Clustering, Node, Population, RuleSet, Standardized, Thresholds, cluster, compare,
     evaluate::{b_cubed, labels, pairwise},
     resolve_kind, score, standardize,
 };
@@ -80,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let dir = Path::new(
         args.first()
-            .ok_or("usage: evaluate DIR [LIMIT] [--levels FILE]")?,
+            .ok_or("usage: evaluate DIR [LIMIT] [--rules FILE] [--levels FILE]")?,
     );
     let limit: usize = args
         .get(1)
@@ -117,8 +118,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    let rules = Rules::embedded();
-    let rules = &rules.organization;
+    let option = |name: &str| {
+        args.iter()
+            .position(|a| a == name)
+            .and_then(|i| args.get(i + 1))
+    };
+    let rules = match option("--rules") {
+        Some(path) => RuleSet::parse(&std::fs::read_to_string(path)?)?,
+        None => RuleSet::organization(),
+    };
+    let rules = &rules;
     let start = Instant::now();
     let records: Vec<Standardized> = raw
         .iter()
@@ -160,7 +169,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|&(a, b)| i64::from(score(&records[a], &records[b], &population, rules)))
         .sum();
     let per_pair = timing.elapsed().as_nanos() as f64 / pairs.len().max(1) as f64;
-    if let Some(path) = dump {
+    if let Some(path) = option("--levels") {
         let mut out = BufWriter::new(File::create(path)?);
         for &(a, b) in &pairs {
             let c = compare(&records[a], &records[b], &population, rules);
