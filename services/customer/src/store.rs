@@ -1,4 +1,17 @@
 //! All SQL of this service. Functions that read take `&mut Conn`, those that write `&mut Tx`.
+//!
+//! Everything is set-based: one statement serves a whole batch, whatever its size.
+
+pub mod activities;
+pub mod customers;
+pub mod judgements;
+pub mod pairs;
+pub mod query;
+pub mod records;
+pub mod sources;
+pub mod state;
+pub mod tags;
+pub mod tokens;
 
 use jinke_store::Migrations;
 

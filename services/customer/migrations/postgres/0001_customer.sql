@@ -73,6 +73,12 @@ CREATE TABLE tokens (
     PRIMARY KEY (token, record_no)
 );
 
+-- Blocking keys that are generic now: a function of the records in `tokens`, kept so that no
+-- comparison has to count.
+CREATE TABLE generic_keys (
+    token BIGINT NOT NULL PRIMARY KEY
+);
+
 -- Compared pairs at or above the review threshold, in both directions.
 CREATE TABLE pairs (
     a BIGINT NOT NULL,

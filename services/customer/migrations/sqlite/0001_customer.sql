@@ -73,6 +73,12 @@ CREATE TABLE tokens (
     PRIMARY KEY (token, record_no)
 ) STRICT, WITHOUT ROWID;
 
+-- Blocking keys that are generic now: a function of the records in `tokens`, kept so that no
+-- comparison has to count.
+CREATE TABLE generic_keys (
+    token INTEGER NOT NULL PRIMARY KEY
+) STRICT;
+
 -- Compared pairs at or above the review threshold, in both directions.
 CREATE TABLE pairs (
     a INTEGER NOT NULL,

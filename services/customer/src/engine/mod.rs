@@ -1,16 +1,26 @@
 //! The engine: records in, customers out. See [`Engine`].
 
+mod activity;
+mod apply;
 mod attachments;
+mod cache;
 mod golden;
 mod ingest;
 mod judgements;
+mod prepare;
+mod record;
+mod resolve;
 mod sources;
+mod state;
 
 use std::sync::Arc;
 
 use jinke_resolution::{Rules, SurvivorshipPolicy};
-use jinke_store::{Database, keys::KeyRing};
+use jinke_store::{Conn, Database, Tx, keys::KeyRing};
 use jinke_types::{Clock, Entropy, Failure};
+
+use crate::store;
+use cache::{Cache, GenericCache, GenericKeys};
 
 /// Limits of the engine.
 #[derive(Clone, Debug)]
@@ -37,6 +47,7 @@ impl Default for EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
+    queue: ingest::Queue,
 }
 
 /// What all parts of the engine share.
@@ -48,6 +59,28 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: EngineConfig,
+    pub(crate) cache: Cache,
+    pub(crate) generic: GenericCache,
+}
+
+/// The lock that whoever writes holds until the transaction ends: one writer resolves at a time.
+const LOCK: &str = "resolve";
+
+impl Core {
+    /// Waits for the turn to write. On SQLite the transaction itself is the turn.
+    pub(crate) async fn lock(&self, tx: &mut Tx) -> Result<(), Failure> {
+        tx.lock(LOCK).await
+    }
+
+    /// The keys that are generic now.
+    pub(crate) async fn generic_keys(&self, conn: &mut Conn) -> Result<GenericKeys, Failure> {
+        let revision = store::state::generic_revision(conn).await?;
+        if let Some(known) = self.generic.get(revision) {
+            return Ok(known);
+        }
+        let tokens = Arc::new(store::state::generic(conn).await?);
+        Ok(GenericKeys { revision, tokens })
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -70,17 +103,20 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         config: EngineConfig,
     ) -> Result<Self, Failure> {
-        Ok(Self {
-            core: Arc::new(Core {
-                db,
-                ring,
-                rules,
-                policy,
-                clock,
-                entropy,
-                config,
-            }),
-        })
+        let cache = Cache::new(config.cached_records);
+        let core = Arc::new(Core {
+            db,
+            ring,
+            rules,
+            policy,
+            clock,
+            entropy,
+            config,
+            cache,
+            generic: GenericCache::default(),
+        });
+        let queue = ingest::start(Arc::clone(&core));
+        Ok(Self { core, queue })
     }
     /// The database, for queries.
     pub fn database(&self) -> &Database {

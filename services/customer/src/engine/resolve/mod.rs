@@ -1,0 +1,275 @@
+//! Resolution in the transaction, step by step; the result equals resolving everything.
+//!
+//! 1. [`blocks`]: the changed records' keys, who else has them, which keys became generic or
+//!    ceased to be.
+//! 2. [`pairs`]: candidate pairs, their scores, what changes in the pair table.
+//! 3. [`component`]: the components the changes touch, over pairs and positive judgements,
+//!    clustered anew.
+//! 4. [`revise`]: customers, revisions, change log.
+//!
+//! A component that no change touches has the same records, pairs and judgements as before,
+//! and so the same clusters; that is why the rest of the database need not be looked at.
+
+mod blocks;
+mod component;
+mod pairs;
+mod revise;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use jinke_resolution::Key;
+use jinke_store::Tx;
+use jinke_types::{Failure, PartyKind, RecordKey, Timestamp};
+
+use super::{Core, apply::of_body, cache::GenericKeys, prepare::Indexed, state};
+use crate::{
+    domain::Source,
+    store::{records, records::PartyRow},
+};
+
+/// A party record whose state changed.
+#[derive(Clone, Debug)]
+pub(crate) struct PartyChange {
+    pub(crate) no: i64,
+    pub(crate) key: RecordKey,
+    pub(crate) kind: PartyKind,
+    pub(crate) fresh: bool,
+    /// What the database holds; none of a new record.
+    pub(crate) old: Option<Arc<Indexed>>,
+    pub(crate) new: Arc<Indexed>,
+    /// The customer that held it before.
+    pub(crate) customer: Option<i64>,
+    pub(crate) deleted: bool,
+    pub(crate) versions: i64,
+    pub(crate) newest: i64,
+    pub(crate) time: Option<Timestamp>,
+}
+
+/// What a transaction changed.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    /// Records with another state, by number.
+    pub(crate) changes: Vec<PartyChange>,
+    /// Names of records that a changed judgement names.
+    pub(crate) judged: BTreeSet<RecordKey>,
+    /// Customers with a changed attachment or source.
+    pub(crate) touched: BTreeSet<i64>,
+}
+
+/// What came out, and what the caches learn when the transaction commits.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    customers: BTreeMap<i64, i64>,
+    learned: Vec<(i64, i64, Arc<Indexed>)>,
+    generic: Option<GenericKeys>,
+    /// Judgements that cannot hold now, of those looked at: id to (reason, path of records).
+    pub(crate) obstacles: BTreeMap<String, ObstacleView>,
+}
+
+/// Why a positive judgement cannot hold, in names.
+#[derive(Clone, Debug)]
+pub(crate) struct ObstacleView {
+    /// `negative_judgement`, `exclusive_identifier`, `different_kinds`.
+    pub(crate) conflict: &'static str,
+    /// The judgement or the scheme.
+    pub(crate) detail: String,
+    pub(crate) left: RecordKey,
+    pub(crate) right: RecordKey,
+    pub(crate) path: Vec<RecordKey>,
+}
+
+impl Resolved {
+    /// The customer that now holds a record that was looked at.
+    pub(crate) fn customer_of(&self, no: i64) -> Option<i64> {
+        self.customers.get(&no).copied()
+    }
+
+    /// Tells the caches, after the commit.
+    pub(crate) fn learn(self, core: &Core) {
+        core.cache.learn(self.learned);
+        if let Some(generic) = self.generic {
+            core.generic.learn(generic);
+        }
+    }
+}
+
+/// What the steps share.
+pub(crate) struct Work<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) input: &'a Input,
+    /// Changed records by number: index into the changes.
+    pub(crate) changed: HashMap<i64, usize>,
+    /// Rows of other records that were looked at.
+    pub(crate) rows: HashMap<i64, PartyRow>,
+    /// What is derived from records that were looked at, changed ones included.
+    pub(crate) indexed: HashMap<i64, Arc<Indexed>>,
+    /// Generic keys after the change.
+    pub(crate) generic: GenericKeys,
+    /// The texts of generic keys, of the records looked at.
+    pub(crate) generic_texts: HashSet<Key>,
+}
+
+impl<'a> Work<'a> {
+    /// The row of a record as it is after the transaction.
+    pub(crate) fn row(&self, no: i64) -> Option<PartyRow> {
+        match self.changed.get(&no) {
+            Some(&i) => {
+                let c = &self.input.changes[i];
+                Some(PartyRow {
+                    no,
+                    key: c.key.clone(),
+                    kind: match c.kind {
+                        PartyKind::Organization => crate::domain::RecordType::Organization,
+                        PartyKind::Person => crate::domain::RecordType::Person,
+                    },
+                    customer: c.customer,
+                    deleted: c.deleted,
+                    versions: c.versions,
+                    newest: c.newest,
+                    time: c.time,
+                })
+            }
+            None => self.rows.get(&no).cloned(),
+        }
+    }
+
+    /// Loads rows of records not yet looked at.
+    pub(crate) async fn load_rows(
+        &mut self,
+        tx: &mut Tx,
+        nos: impl IntoIterator<Item = i64>,
+    ) -> Result<(), Failure> {
+        let missing: BTreeSet<i64> = nos
+            .into_iter()
+            .filter(|n| !self.changed.contains_key(n) && !self.rows.contains_key(n))
+            .collect();
+        let missing: Vec<i64> = missing.into_iter().collect();
+        for row in records::parties(tx, &missing).await? {
+            self.rows.insert(row.no, row);
+        }
+        Ok(())
+    }
+
+    /// Loads what is derived from these records, from memory or from their sealed states.
+    pub(crate) async fn load_indexed(
+        &mut self,
+        tx: &mut Tx,
+        nos: impl IntoIterator<Item = i64>,
+    ) -> Result<(), Failure> {
+        let wanted: BTreeSet<i64> = nos
+            .into_iter()
+            .filter(|n| !self.indexed.contains_key(n))
+            .collect();
+        self.load_rows(tx, wanted.iter().copied()).await?;
+        let mut missing = Vec::new();
+        for no in wanted {
+            let Some(row) = self.rows.get(&no) else {
+                continue;
+            };
+            match self.core.cache.get(no, row.versions) {
+                Some(indexed) => self.note(no, indexed),
+                None => missing.push(no),
+            }
+        }
+        for chunk in missing.chunks(5_000) {
+            let sealed = records::sealed_states(tx, chunk).await?;
+            let found = self.open(sealed).await?;
+            for (no, indexed) in found {
+                self.note(no, indexed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opening and standardizing takes the processor for a while: not on the runtime's threads.
+    async fn open(
+        &self,
+        sealed: Vec<records::SealedState>,
+    ) -> Result<Vec<(i64, Arc<Indexed>)>, Failure> {
+        let kinds: HashMap<i64, PartyKind> = sealed
+            .iter()
+            .filter_map(|s| Some((s.no, self.rows.get(&s.no)?.kind.party()?)))
+            .collect();
+        if sealed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (ring, rules) = (Arc::clone(&self.core.ring), Arc::clone(&self.core.rules));
+        tokio::task::spawn_blocking(move || {
+            sealed
+                .iter()
+                .filter_map(|s| kinds.get(&s.no).map(|kind| (s, *kind)))
+                .map(|(s, kind)| {
+                    let body = state::open_state(&ring, s)?;
+                    Ok((s.no, Arc::new(of_body(&ring, &rules, kind, &body))))
+                })
+                .collect()
+        })
+        .await
+        .map_err(Failure::internal)?
+    }
+
+    fn note(&mut self, no: i64, indexed: Arc<Indexed>) {
+        self.note_generic(&indexed);
+        self.indexed.insert(no, indexed);
+    }
+
+    fn note_generic(&mut self, indexed: &Indexed) {
+        for (key, token) in indexed.std.keys().iter().zip(&indexed.keys) {
+            if self.generic.tokens.contains(token) {
+                self.generic_texts.insert(key.clone());
+            }
+        }
+    }
+}
+
+/// Resolves what changed; writes everything but the changed records themselves.
+pub(crate) async fn run(
+    core: &Core,
+    tx: &mut Tx,
+    input: Input,
+    sources: &BTreeMap<String, Source>,
+    now: Timestamp,
+) -> Result<Resolved, Failure> {
+    if input.changes.is_empty() && input.judged.is_empty() && input.touched.is_empty() {
+        return Ok(Resolved::default());
+    }
+    let before = core.generic_keys(tx).await?;
+    let mut work = Work {
+        core,
+        input: &input,
+        changed: input
+            .changes
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.no, i))
+            .collect(),
+        rows: HashMap::new(),
+        indexed: HashMap::new(),
+        generic: before,
+        generic_texts: HashSet::new(),
+    };
+    let blocks = blocks::run(&mut work, tx).await?;
+    let pairs = pairs::run(&mut work, tx, blocks).await?;
+    let clustered = component::run(&mut work, tx, &pairs).await?;
+    let (customers, obstacles) = revise::run(&mut work, tx, clustered, sources, now).await?;
+    let learned = work
+        .indexed
+        .iter()
+        .filter_map(|(no, indexed)| {
+            let versions = match work.changed.get(no) {
+                Some(&i) => input.changes[i].versions,
+                None => work.rows.get(no)?.versions,
+            };
+            Some((*no, versions, Arc::clone(indexed)))
+        })
+        .collect();
+    Ok(Resolved {
+        customers,
+        learned,
+        generic: Some(work.generic),
+        obstacles,
+    })
+}

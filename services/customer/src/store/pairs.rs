@@ -1,0 +1,144 @@
+//! Compared pairs at or above the review threshold, and what stewards should look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jinke_store::{Conn, Engine, Rows, Tx, args};
+use jinke_types::Failure;
+
+/// Pairs from these records to any: (a, b, score), both directions where both were asked for.
+pub async fn from(conn: &mut Conn, nos: &[i64]) -> Result<Vec<(i64, i64, i32)>, Failure> {
+    if nos.is_empty() {
+        return Ok(Vec::new());
+    }
+    conn.fetch_all(
+        "SELECT a, b, score FROM pairs WHERE a IN LIST($1)",
+        args![nos],
+    )
+    .await?
+    .iter()
+    .map(|r| Ok((r.i64("a")?, r.i64("b")?, score(r.i64("score")?))))
+    .collect()
+}
+
+/// Every pair with a < b, for checking.
+pub async fn all(conn: &mut Conn) -> Result<BTreeMap<(i64, i64), i32>, Failure> {
+    conn.fetch_all("SELECT a, b, score FROM pairs", args![])
+        .await?
+        .iter()
+        .map(|r| Ok(((r.i64("a")?, r.i64("b")?), score(r.i64("score")?))))
+        .collect()
+}
+
+fn score(stored: i64) -> i32 {
+    i32::try_from(stored).unwrap_or(if stored < 0 { i32::MIN } else { i32::MAX })
+}
+
+/// Stores changed scores; none takes the pair away. Keys have a < b.
+pub async fn write(
+    tx: &mut Tx,
+    changed: &BTreeMap<(i64, i64), Option<i32>>,
+) -> Result<(), Failure> {
+    let gone: Vec<(i64, i64)> = changed
+        .iter()
+        .filter(|(_, score)| score.is_none())
+        .flat_map(|(&(a, b), _)| [(a, b), (b, a)])
+        .collect();
+    if !gone.is_empty() {
+        match tx.engine() {
+            Engine::Postgres => {
+                let (a, b): (Vec<i64>, Vec<i64>) = gone.into_iter().unzip();
+                tx.execute(
+                    "DELETE FROM pairs USING UNNEST($1::int8[], $2::int8[]) AS u(a, b) \
+                     WHERE pairs.a = u.a AND pairs.b = u.b",
+                    args![a, b],
+                )
+                .await?;
+            }
+            Engine::Sqlite => {
+                let list = serde_json::to_string(&gone).map_err(Failure::internal)?;
+                tx.execute(
+                    "DELETE FROM pairs WHERE (a, b) IN (SELECT json_extract(value, '$[0]'), \
+                     json_extract(value, '$[1]') FROM json_each($1))",
+                    args![list],
+                )
+                .await?;
+            }
+        }
+    }
+    let mut put: BTreeMap<(i64, i64), i32> = BTreeMap::new();
+    for (&(a, b), score) in changed {
+        if let Some(score) = score {
+            put.insert((a, b), *score);
+            put.insert((b, a), *score);
+        }
+    }
+    if !put.is_empty() {
+        let mut rows = Rows::new(&["a", "b", "score"]);
+        for ((a, b), score) in put {
+            rows.push(args![a, b, score]);
+        }
+        tx.insert_many(
+            "pairs",
+            rows,
+            "ON CONFLICT (a, b) DO UPDATE SET score = excluded.score",
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// A pair a steward should look at: `reason` as in [`crate::domain::ReviewReason`], 1 to 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReviewRow {
+    /// The smaller record number.
+    pub a: i64,
+    /// The greater one.
+    pub b: i64,
+    /// In milli-bits.
+    pub score: i32,
+    /// Why.
+    pub reason: i64,
+}
+
+/// Replaces the reviews of these records.
+pub async fn replace_reviews(
+    tx: &mut Tx,
+    known: &[i64],
+    reviews: &BTreeSet<ReviewRow>,
+) -> Result<(), Failure> {
+    if !known.is_empty() {
+        tx.execute("DELETE FROM reviews WHERE a IN LIST($1)", args![known])
+            .await?;
+        tx.execute("DELETE FROM reviews WHERE b IN LIST($1)", args![known])
+            .await?;
+    }
+    if !reviews.is_empty() {
+        let mut rows = Rows::new(&["a", "b", "score", "reason"]);
+        for r in reviews {
+            rows.push(args![r.a, r.b, r.score, r.reason]);
+        }
+        tx.insert_many(
+            "reviews",
+            rows,
+            "ON CONFLICT (a, b) DO UPDATE SET score = excluded.score, reason = excluded.reason",
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Every review, for checking.
+pub async fn all_reviews(conn: &mut Conn) -> Result<BTreeSet<ReviewRow>, Failure> {
+    conn.fetch_all("SELECT a, b, score, reason FROM reviews", args![])
+        .await?
+        .iter()
+        .map(|r| {
+            Ok(ReviewRow {
+                a: r.i64("a")?,
+                b: r.i64("b")?,
+                score: score(r.i64("score")?),
+                reason: r.i64("reason")?,
+            })
+        })
+        .collect()
+}
