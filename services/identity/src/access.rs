@@ -1,0 +1,304 @@
+//! The shipped roles and service accounts, and what a caller bound to some org units may touch.
+//!
+//! To add a service: give it a role and an account below with exactly the permissions of the
+//! methods it calls, and run the tests with `UPDATE_GOLDEN=1` to see in
+//! `permission_matrix.txt` what that opens.
+
+use std::collections::BTreeSet;
+
+use jinke_types::{
+    Failure,
+    FieldClass::{
+        self, Address, Contact, Conversation, Custom, Financial, PersonName, Public, Remark,
+    },
+    RowScope,
+};
+
+use crate::{
+    domain::{Role, RoleBinding},
+    error,
+};
+
+/// The role that may do everything.
+pub(crate) const ADMINISTRATOR: &str = "administrator";
+
+/// The shipped roles, in order of id.
+pub(crate) const ROLES: &[Role] = &[
+    Role {
+        id: ADMINISTRATOR,
+        display_name: "管理员 Administrator",
+        permissions: &["*"],
+        field_classes: &FieldClass::ALL,
+    },
+    Role {
+        id: "reader",
+        display_name: "只读 Reader",
+        permissions: &["customer.customers.get", "customer.customers.list"],
+        field_classes: &[Public],
+    },
+    Role {
+        id: "sales",
+        display_name: "销售 Sales",
+        permissions: &[
+            "customer.customers.explain",
+            "customer.customers.get",
+            "customer.customers.list",
+            "customer.tags.update",
+            "customer.timeline.list",
+        ],
+        field_classes: &[Public, PersonName, Contact, Address, Conversation, Remark],
+    },
+    Role {
+        id: "service-customer",
+        display_name: "服务 Customer service",
+        permissions: SERVICE,
+        field_classes: &[],
+    },
+    Role {
+        id: "service-runner",
+        display_name: "服务 Connector runner",
+        permissions: &[
+            "customer.sourceRecords.ingest",
+            "customer.sources.create",
+            "customer.sources.get",
+            "customer.sources.list",
+            "identity.access.follow",
+            "identity.tokens.exchange",
+        ],
+        field_classes: &[Public],
+    },
+    Role {
+        id: "steward",
+        display_name: "数据管家 Steward",
+        permissions: &[
+            "customer.changes.list",
+            "customer.customers.explain",
+            "customer.customers.get",
+            "customer.customers.list",
+            "customer.customers.match",
+            "customer.customers.merge",
+            "customer.judgements.create",
+            "customer.judgements.list",
+            "customer.judgements.retract",
+            "customer.matchReviews.list",
+            "customer.ruleSets.list",
+            "customer.sourceRecords.get",
+            "customer.sourceRecords.list",
+            "customer.sources.get",
+            "customer.sources.list",
+            "customer.tags.update",
+            "customer.timeline.list",
+        ],
+        field_classes: &[
+            Public,
+            PersonName,
+            Contact,
+            Address,
+            Financial,
+            Remark,
+            Conversation,
+            Custom,
+        ],
+    },
+];
+
+/// What every service needs: the access snapshot, and tokens to act for its callers.
+const SERVICE: &[&str] = &["identity.access.follow", "identity.tokens.exchange"];
+
+/// A service account that is shipped.
+pub(crate) struct Shipped {
+    /// Id of the account.
+    pub(crate) id: &'static str,
+    /// What it is for.
+    pub(crate) display_name: &'static str,
+    /// The role it is bound to for the whole enterprise.
+    pub(crate) role: &'static str,
+}
+
+/// The command line on the machine of the suite.
+pub(crate) const CLI: Shipped = Shipped {
+    id: "jinke-cli",
+    display_name: "命令行 Command line on this machine",
+    role: ADMINISTRATOR,
+};
+
+/// The identities of services towards each other (decision D7).
+pub(crate) const SERVICES: &[Shipped] = &[
+    Shipped {
+        id: "service-customer",
+        display_name: "服务 Customer service",
+        role: "service-customer",
+    },
+    Shipped {
+        id: "service-runner",
+        display_name: "服务 Connector runner",
+        role: "service-runner",
+    },
+];
+
+/// Ids that begin so are for shipped accounts.
+pub(crate) const RESERVED_PREFIX: &str = "service-";
+
+/// The shipped role with this id.
+pub(crate) fn role(id: &str) -> Option<&'static Role> {
+    ROLES.iter().find(|role| role.id == id)
+}
+
+/// A text that changes whenever a shipped role does, so that followers hear of an upgrade.
+pub(crate) fn roles_text() -> String {
+    let lines: Vec<String> = ROLES
+        .iter()
+        .map(|r| {
+            let classes: Vec<_> = r.field_classes.iter().map(|c| c.as_str()).collect();
+            format!(
+                "{} {} {} {}",
+                r.id,
+                r.display_name,
+                r.permissions.join(","),
+                classes.join(",")
+            )
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// The name by which a scope knows an org unit: `orgUnits/{id}`, or empty for the enterprise.
+fn scope_name(org_unit: &str) -> String {
+    if org_unit.is_empty() {
+        String::new()
+    } else {
+        format!("orgUnits/{org_unit}")
+    }
+}
+
+/// Whether a row of this org unit (id; empty for the enterprise) is in the scope.
+pub(crate) fn sees(scope: &RowScope, org_unit: &str) -> bool {
+    scope.sees(&scope_name(org_unit), false)
+}
+
+/// The ids of the org units in the scope, the empty one for the enterprise; none when the scope
+/// is everything.
+pub(crate) fn units(scope: &RowScope) -> Option<Vec<String>> {
+    match scope {
+        RowScope::All => None,
+        RowScope::None => Some(Vec::new()),
+        RowScope::OrgUnits(names) => {
+            let id = |name: &String| name.strip_prefix("orgUnits/").unwrap_or(name).to_owned();
+            Some(
+                names
+                    .iter()
+                    .map(id)
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
+            )
+        }
+    }
+}
+
+/// Refuses a caller who acts in some org units only what concerns the whole enterprise.
+///
+/// # Errors
+/// `OUTSIDE_SCOPE`.
+pub(crate) fn whole_enterprise(scope: &RowScope, what: &str) -> Result<(), Failure> {
+    if *scope == RowScope::All {
+        Ok(())
+    } else {
+        Err(error::outside_scope(what))
+    }
+}
+
+/// Refuses to put something into an org unit the caller does not act in.
+///
+/// # Errors
+/// `OUTSIDE_SCOPE`.
+pub(crate) fn within(scope: &RowScope, org_unit: &str) -> Result<(), Failure> {
+    if sees(scope, org_unit) {
+        return Ok(());
+    }
+    Err(error::outside_scope(if org_unit.is_empty() {
+        "the enterprise itself".to_owned()
+    } else {
+        scope_name(org_unit)
+    }))
+}
+
+/// Refuses a caller to take over a member that may do more than the caller can see: who sets a
+/// password or makes a key becomes that member.
+///
+/// # Errors
+/// `OUTSIDE_SCOPE`.
+pub(crate) fn no_wider(scope: &RowScope, bindings: &[RoleBinding]) -> Result<(), Failure> {
+    bindings
+        .iter()
+        .try_for_each(|binding| may_bind(scope, &binding.org_unit))
+}
+
+/// Refuses to give or take a role where the caller does not act. A binding without an org unit
+/// reaches everything, so it is only for a caller who does, too.
+///
+/// # Errors
+/// `OUTSIDE_SCOPE`.
+pub(crate) fn may_bind(scope: &RowScope, org_unit: &str) -> Result<(), Failure> {
+    if org_unit.is_empty() {
+        whole_enterprise(scope, "a role for the whole enterprise")
+    } else {
+        within(scope, org_unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn east() -> RowScope {
+        RowScope::OrgUnits(BTreeSet::from(["orgUnits/east".to_owned()]))
+    }
+
+    #[test]
+    fn shipped_roles_are_sorted_and_their_accounts_have_them() {
+        assert!(ROLES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        for role in ROLES {
+            let mut sorted = role.permissions.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(role.permissions, sorted, "{}", role.id);
+        }
+        for account in SERVICES {
+            let role = role(account.role).expect("the role is shipped");
+            assert!(account.id.starts_with(RESERVED_PREFIX));
+            assert!(
+                SERVICE.iter().all(|p| role.permissions.contains(p)),
+                "{}",
+                account.id
+            );
+            assert!(
+                !role.permissions.contains(&"*"),
+                "{} is not least privilege",
+                account.id
+            );
+        }
+    }
+
+    #[test]
+    fn a_scope_is_compared_by_resource_name() {
+        assert!(sees(&RowScope::All, ""));
+        assert!(sees(&east(), "east"));
+        assert!(!sees(&east(), ""));
+        assert!(!sees(&RowScope::None, "east"));
+        assert_eq!(units(&RowScope::All), None);
+        assert_eq!(units(&east()), Some(vec!["east".to_owned()]));
+        let enterprise = RowScope::OrgUnits(BTreeSet::from([String::new()]));
+        assert_eq!(units(&enterprise), Some(vec![String::new()]));
+        assert_eq!(
+            whole_enterprise(&east(), "x").unwrap_err().reason,
+            "OUTSIDE_SCOPE"
+        );
+        assert_eq!(within(&enterprise, ""), Ok(()));
+        assert_eq!(
+            may_bind(&enterprise, "").unwrap_err().reason,
+            "OUTSIDE_SCOPE"
+        );
+        assert_eq!(may_bind(&east(), "east"), Ok(()));
+        assert_eq!(within(&east(), "west").unwrap_err().reason, "OUTSIDE_SCOPE");
+    }
+}
