@@ -190,6 +190,13 @@ async fn blocking<T: Send + 'static>(
 fn format_of(input: &FileInput) -> Result<Format, Failure> {
     let name = input.name();
     let mut head = Vec::new();
+    // A pipe or a device would never end.
+    if !std::fs::metadata(&input.path)
+        .map_err(|e| io(&name, &e))?
+        .is_file()
+    {
+        return Err(unreadable(&name, "is not a regular file"));
+    }
     let mut file = File::open(&input.path).map_err(|e| io(&name, &e))?;
     (&mut file)
         .take(8)

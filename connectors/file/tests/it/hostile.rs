@@ -133,6 +133,8 @@ async fn encrypted_old_damaged_and_foreign_files_are_named_as_such() {
     }
     let failure = refused(&dir.path().join("none.csv"), Limits::default()).await;
     assert_eq!(failure.reason, "FILE_MISSING");
+    let failure = refused(dir.path(), Limits::default()).await;
+    assert!(failure.message.contains("not a regular file"), "{failure}");
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ pub fn invent(seed: u64, count: usize) -> Vec<Company> {
             let neighbour = &companies[neighbour];
             company.phone.clone_from(&neighbour.phone);
             company.city = neighbour.city;
+            company.district = neighbour.district;
             company.street.clone_from(&neighbour.street);
         }
         if dice.chance(4) {
