@@ -7,7 +7,7 @@ mod cache;
 mod golden;
 mod ingest;
 mod judgements;
-mod prepare;
+pub(crate) mod prepare;
 mod record;
 mod resolve;
 mod sources;

@@ -1,0 +1,7 @@
+//! The customer service alone in a process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jinke_kit::run::<jinke_customer::Customer>()
+}
