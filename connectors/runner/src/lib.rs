@@ -38,6 +38,6 @@ pub mod resume;
 
 pub use backoff::Backoff;
 pub use deliver::{Door, GrpcDoor};
-
+pub use files::OpenFiles;
 pub use import::{Import, ImportError, Progress, SourceSpec, import};
 pub use report::{Counts, Rejected, Report};

@@ -105,7 +105,7 @@ impl Report {
     }
 
     /// Writes the kept errors as CSV in UTF-8 with a byte order mark, so that Excel opens it
-    /// right: file, sheet, row, column, external id, effect, reason.
+    /// right: file, sheet, row, column, external id, what became of it, why.
     pub fn write_errors(&self, out: impl Write) -> io::Result<()> {
         let mut out = out;
         out.write_all("\u{feff}".as_bytes())?;
@@ -121,8 +121,8 @@ impl Report {
         ])?;
         for e in &self.row_errors {
             let effect = match e.effect {
-                jinke_sdk::Effect::RowSkipped => "row_skipped",
-                jinke_sdk::Effect::ValueLeftOut => "value_left_out",
+                jinke_sdk::Effect::RowSkipped => "整行未导入",
+                jinke_sdk::Effect::ValueLeftOut => "该值未导入",
             };
             csv.write_record([
                 guard(&e.location.file).as_str(),
@@ -137,7 +137,7 @@ impl Report {
         for r in &self.rejected {
             let reason = format!("{}: {}", r.reason, r.message);
             let id = guard(&r.external_id);
-            csv.write_record(["", "", "", "", &id, "record_rejected", &guard(&reason)])?;
+            csv.write_record(["", "", "", "", &id, "记录被拒绝", &guard(&reason)])?;
         }
         csv.flush()
     }
@@ -199,9 +199,9 @@ mod tests {
         report.write_errors(&mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "\u{feff}file,sheet,row,column,external_id,effect,reason\n\
-             客户.csv,,7,'=1+1,,value_left_out,is not a date\n\
-             ,,,,'@x,record_rejected,INVALID_FIELD: key: too long\n"
+            "\u{feff}文件,工作表,行,列,外部编号,结果,原因\n\
+             客户.csv,,7,'=1+1,,该值未导入,is not a date\n\
+             ,,,,'@x,记录被拒绝,INVALID_FIELD: key: too long\n"
         );
     }
 }

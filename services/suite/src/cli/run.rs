@@ -1,0 +1,198 @@
+//! `jinke run`: the suite in one process, with sample data on request.
+
+mod fresh;
+mod sample_import;
+mod summary;
+
+use std::{net::SocketAddr, path::Path, process::ExitCode};
+
+use clap::Args;
+use jinke_kit::{
+    Running,
+    client::{Credential, write_secret},
+    shutdown,
+    tls::{ClientTls, ServerTls},
+};
+use jinke_types::{Code, Failure, SystemClock};
+
+use super::{Global, Outcome, config::ConfigArgs};
+use crate::{
+    connect::{self, endpoint_file},
+    print::Printer,
+    progress::say,
+    suite::{self, Area, Storage, chosen},
+};
+
+/// How many companies the samples are about.
+const SAMPLE_COMPANIES: usize = 1_200;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Services to start
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Area::ALL)]
+    services: Vec<Area>,
+    /// Address to serve gRPC on [default: 127.0.0.1:7420]; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Write sample files of invented companies into the data folder and import them
+    #[arg(long)]
+    samples: bool,
+    /// How many companies the samples are about
+    #[arg(long, value_name = "N", default_value_t = SAMPLE_COMPANIES, hide = true)]
+    sample_companies: usize,
+    /// Delete what is in the data folder first
+    #[arg(long)]
+    fresh: bool,
+    /// Stop after the samples are imported and the summary is printed
+    #[arg(long, requires = "samples")]
+    exit_after_import: bool,
+}
+
+/// Starts the suite and serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the suite cannot start, or the samples cannot be imported.
+pub async fn run(global: &Global, args: RunArgs, printer: &mut Printer<'_>) -> Outcome {
+    let areas = chosen(&args.services)?;
+    if args.samples && areas != Area::ALL {
+        return Err(Failure::new(
+            Code::InvalidArgument,
+            "SAMPLES_NEED_ALL",
+            "--samples needs identity and customer in this process",
+        ));
+    }
+    let mut layers = args
+        .config
+        .layers(global, args.listen.map(|a| a.to_string()).as_deref());
+    if console::user_attended_stderr() {
+        // Log lines would tear the progress bars; whoever wants them sets the level.
+        layers.weak.push(("telemetry.level", "warn".to_owned()));
+    }
+    let config = suite::config(&layers)?;
+    let data_dir = config.data_dir();
+    let storages = areas
+        .iter()
+        .map(|area| Storage::of(*area, &config))
+        .collect::<Result<Vec<_>, _>>()?;
+    if args.fresh {
+        for kept in fresh::clear(&data_dir, &storages)? {
+            say(&format!("保留 kept, it is not ours: {}", kept.display()));
+        }
+    }
+    fresh::mark(&data_dir)?;
+    let tls = server_tls(&config)?;
+    let running = suite::start(config, &areas).await?;
+    let endpoint = endpoint(running.addr(), tls.is_some());
+    write_private(&endpoint_file(&data_dir), &format!("{endpoint}\n"))?;
+    say(&format!(
+        "服务已启动 serving {} at {endpoint}",
+        names(&areas)
+    ));
+    if args.samples {
+        let work = samples(&args, &data_dir, &endpoint, tls, printer);
+        let done = tokio::select! {
+            done = work => done,
+            signal = shutdown::signal() => {
+                let signal = signal.unwrap_or("a signal");
+                say(&format!("{signal}: 停止导入，下次接着来 stopping; the next run goes on"));
+                running.stop().await?;
+                return Ok(ExitCode::from(crate::print::error::EXIT_INTERRUPTED));
+            }
+        };
+        if let Err(failure) = done {
+            stop_quietly(running).await;
+            return Err(failure);
+        }
+    }
+    if args.exit_after_import {
+        running.stop().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say("按 Ctrl-C 停止 Ctrl-C stops");
+    running.wait().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stop_quietly(running: Running) {
+    if let Err(failure) = running.stop().await {
+        say(&format!("while stopping: {failure}"));
+    }
+}
+
+async fn samples(
+    args: &RunArgs,
+    data_dir: &Path,
+    endpoint: &str,
+    tls: Option<ClientTls>,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let key = connect::admin_key(data_dir)?;
+    let clock = std::sync::Arc::new(SystemClock);
+    let peer = jinke_kit::client::connect(endpoint, Credential::Key(key), tls.as_ref(), clock)?;
+    let reports = sample_import::import(&peer, data_dir, args.sample_companies).await?;
+    summary::print(&peer, data_dir, &reports, printer).await
+}
+
+/// How a client in this process trusts the suite's own certificate.
+fn server_tls(config: &jinke_kit::Config) -> Result<Option<ClientTls>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Tls {
+        cert_file: String,
+    }
+    let tls: Tls = config.section("server.tls")?;
+    Ok((!tls.cert_file.is_empty()).then(|| ClientTls {
+        ca_file: tls.cert_file.into(),
+        ..ClientTls::default()
+    }))
+}
+
+/// Where a client on this machine reaches `addr`.
+fn endpoint(addr: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    match addr {
+        SocketAddr::V4(a) if a.ip().is_unspecified() => {
+            format!("{scheme}://127.0.0.1:{}", a.port())
+        }
+        SocketAddr::V6(a) if a.ip().is_unspecified() => format!("{scheme}://[::1]:{}", a.port()),
+        addr => format!("{scheme}://{addr}"),
+    }
+}
+
+fn names(areas: &[Area]) -> String {
+    areas
+        .iter()
+        .map(|a| a.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Writes a file that only its owner can read, in one step.
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    write_secret(path, text.as_bytes()).map_err(|e| {
+        Failure::new(
+            Code::FailedPrecondition,
+            "FILE_NOT_WRITTEN",
+            format!("{} cannot be written: {}", path.display(), e.kind()),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_here_reach_a_server_that_listens_everywhere() {
+        let of = |addr: &str| endpoint(addr.parse().unwrap(), false);
+        assert_eq!(of("0.0.0.0:7420"), "http://127.0.0.1:7420");
+        assert_eq!(of("[::]:1"), "http://[::1]:1");
+        assert_eq!(of("10.0.0.5:7420"), "http://10.0.0.5:7420");
+        assert_eq!(
+            endpoint("127.0.0.1:7".parse().unwrap(), true),
+            "https://127.0.0.1:7"
+        );
+    }
+}
