@@ -56,7 +56,9 @@ async fn main() -> Result<(), Failure> {
 
 /// What the engine gives: batched upserts written by hand against the driver.
 async fn bare(place: &Place, engine: Engine) -> Result<(), sqlx::Error> {
-    let ddl = "CREATE TABLE bare (thing BIGINT, number BIGINT, note TEXT, \
+    // The same columns, key and reference as the table that the kit writes to.
+    let ddl = "CREATE TABLE base (id BIGINT PRIMARY KEY); INSERT INTO base VALUES (1); \
+               CREATE TABLE bare (thing BIGINT REFERENCES base (id), number BIGINT, note TEXT, \
                PRIMARY KEY (thing, number))";
     let what = format!("{engine:?}: bare batched upsert");
     let conflict = "ON CONFLICT (thing, number) DO UPDATE SET note = excluded.note";
