@@ -87,10 +87,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .get(1)
         .filter(|a| !a.starts_with("--"))
         .map_or(Ok(usize::MAX), |a| a.parse())?;
-    let dump = args
-        .iter()
-        .position(|a| a == "--levels")
-        .and_then(|i| args.get(i + 1));
     let mut truth: BTreeMap<(String, String), String> = BTreeMap::new();
     for r in rows(&dir.join("truth.csv"))? {
         truth.insert(

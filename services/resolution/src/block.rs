@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 /// Most keys one record can have. Keys of exact values come first and always fit, because
-/// [`crate::standardize`] keeps at most 20 such values; derived name keys fill the rest.
+/// [`mod@crate::standardize`] keeps at most 20 such values; derived name keys fill the rest.
 pub const MAX_KEYS: usize = 36;
 
 /// One blocking key of a record.

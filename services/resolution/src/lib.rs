@@ -1,4 +1,54 @@
-//! The entity resolution engine: pure functions over values.
+//! The entity resolution engine: pure functions over values, data in, data out.
+//!
+//! It says which source records are one party, why, and which of their values survive. There
+//! is no I/O, clock, randomness or logging in it, no float in a decision, and nothing depends
+//! on the order in which records, values, pairs or judgements are given: merging is a pure
+//! function of (source records, people's judgements, rule-set version).
+//!
+//! # The sentence
+//!
+//! *standardize → block → compare → score → cluster → survive*
+//!
+//! | step | module | from → to |
+//! |---|---|---|
+//! | standardize | [`mod@standardize`] | values as received → [`Standardized`]: names in parts, checked identifiers, phones, … |
+//! | block | [`block`] | [`Standardized::keys`] → records that share a key; [`KeyRule::is_generic`] says which keys say nothing |
+//! | compare, score | [`mod@compare`] | two records → a level per comparison → match weights → their sum in milli-bits |
+//! | cluster | [`mod@cluster`] | scored pairs and [`judgement`]s → clusters, reviews, judgements that cannot hold |
+//! | survive | [`mod@survive`] | members of a cluster → golden values with provenance |
+//!
+//! Beside it: [`rules`] (keys, weights, thresholds and term frequencies in one frozen file),
+//! [`explain`] (the waterfall of a pair, what holds a cluster together), [`search`] (terms for
+//! an index), [`mod@resolve`] (all steps from scratch, the reference for every incremental
+//! way), [`evaluate`] (precision and recall against known truth).
+//!
+//! # Resolving incrementally
+//!
+//! A caller that keeps its state does the same with fewer records: standardize what is new or
+//! changed; count each of its keys' records and distinct [`Standardized::core`]s; compare with
+//! the records that share a key which is not generic, passing the same counts as [`Generic`];
+//! keep pairs at or above the review threshold; [`cluster()`] the connected component over those
+//! pairs and the positive judgements. When a key crosses its limit, either way, all records
+//! that hold it are compared again. The result equals [`resolve()`] because clustering
+//! components apart is clustering them together, which a test proves.
+//!
+//! # Adding a comparison
+//!
+//! 1. Keep what it needs in [`Standardized`], parsed in a file of its own under `standardize/`
+//!    with a table of cases under `tests/it/data/`.
+//! 2. Where its values are exact, give them a key in `standardize/keys.rs`, so that they block
+//!    and can be generic.
+//! 3. Add its name and levels, null first and else last, at the end of `REGISTRY` in
+//!    `compare/organization.rs` or `compare/person.rs`, and set `at[…]` in `levels`. It must be
+//!    symmetric; put cheap tests first.
+//! 4. Give each level a weight in `rules/*.toml`, with a new version. To estimate it, let
+//!    `examples/evaluate.rs` write the levels of labelled pairs with `--levels`.
+//! 5. Show its values in `explain.rs`.
+//!
+//! # Limits
+//!
+//! What a hostile record can cost is bounded: see the limits in [`mod@standardize`],
+//! [`MAX_KEYS`] and [`search`]. No input panics.
 
 pub mod block;
 pub mod cluster;
