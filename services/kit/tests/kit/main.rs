@@ -1,0 +1,13 @@
+//! The kit around two small services, an identity and a customer, in one process and in two.
+
+mod access;
+mod access_laws;
+mod calls;
+mod config;
+mod drain;
+mod limits;
+mod peers;
+mod status;
+mod support;
+mod telemetry;
+mod tls;
