@@ -204,19 +204,12 @@ const fn prev_power_of_two(n: usize) -> usize {
     1 << n.ilog2()
 }
 
+/// Parameters are plain `?` here: SQLite takes `$1` for a name and looks each up in a list,
+/// which costs the square of their number at every run.
 fn values_statement(table: &str, names: &str, width: usize, size: usize, conflict: &str) -> String {
-    let mut text = format!("INSERT INTO {table} ({names}) VALUES ");
-    for row in 0..size {
-        text.push_str(if row == 0 { "(" } else { ",(" });
-        for column in 0..width {
-            let comma = if column == 0 { "" } else { "," };
-            let _ = write!(text, "{comma}${}", row * width + column + 1);
-        }
-        text.push(')');
-    }
-    text.push(' ');
-    text.push_str(conflict);
-    text
+    let row = format!("({})", vec!["?"; width].join(","));
+    let rows = vec![row; size].join(",");
+    format!("INSERT INTO {table} ({names}) VALUES {rows} {conflict}")
 }
 
 fn unnest_statement(table: &str, names: &str, columns: &[Column], conflict: &str) -> String {
