@@ -82,3 +82,22 @@ pub fn labels(clusters: &[Vec<usize>], records: usize) -> Vec<usize> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_pairs_and_records() {
+        // Truth {0,1,2} {3}; predicted {0,1} {2,3}.
+        let truth = [0, 0, 0, 1];
+        let predicted = labels(&[vec![0, 1], vec![2, 3]], 4);
+        let p = pairwise(&predicted, &truth);
+        assert_eq!((p.precision, p.recall), (0.5, 1.0 / 3.0));
+        let b = b_cubed(&predicted, &truth);
+        // Precision per record 1, 1, 1/2, 1/2; recall 2/3, 2/3, 1/3, 1.
+        assert!((b.precision - 0.75).abs() < 1e-9);
+        assert!((b.recall - 2.0 / 3.0).abs() < 1e-9);
+        assert!((pairwise(&truth, &truth).f1 - 1.0).abs() < 1e-9);
+    }
+}

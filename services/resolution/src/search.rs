@@ -16,7 +16,7 @@ use crate::standardize::text::is_han;
 /// Folded characters of a text that are indexed.
 pub const MAX_TEXT: usize = 256;
 /// Folded characters of a query that make terms; a longer one is still verified whole by
-/// [`matches`].
+/// [`matches()`].
 pub const MAX_QUERY: usize = 64;
 
 /// Full width to half width, traditional to simplified, lower-case; blanks and control

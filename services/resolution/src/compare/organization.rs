@@ -148,8 +148,9 @@ pub(super) fn levels(a: &Standardized, b: &Standardized, generic: &dyn Generic) 
     };
     let (found, contradiction) = parts::identifiers(a, b, ask, |i| i.scheme != identifier::USCC);
     at[4] = match found {
-        Exact::Null => 0,
         Exact::Equal => 1,
+        _ if org_code_inside(a, b) || org_code_inside(b, a) => 1,
+        Exact::Null => 0,
         _ if contradiction => 2,
         _ => 3,
     };
@@ -184,6 +185,19 @@ pub(super) fn levels(a: &Standardized, b: &Standardized, generic: &dyn Generic) 
         Places::Else => 7,
     };
     Levels { at, adjustment }
+}
+
+/// One record holds the old organization code that is part of the other's credit code.
+fn org_code_inside(uscc: &Standardized, code: &Standardized) -> bool {
+    code.identifiers()
+        .filter(|c| c.valid && c.scheme == "org_code")
+        .any(|c| {
+            uscc.identifiers().any(|u| {
+                u.valid
+                    && u.scheme == identifier::USCC
+                    && identifier::org_code_of_uscc(&u.text) == Some(c.text.as_str())
+            })
+        })
 }
 
 /// Levels null, equal, equal_other_name, near, else.

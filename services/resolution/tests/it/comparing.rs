@@ -117,6 +117,17 @@ fn credit_codes() {
 }
 
 #[test]
+fn an_old_organization_code_meets_the_credit_code_that_holds_it() {
+    // Characters 9 to 17 of the credit code are an organization code with its own check.
+    let old = [Value::identifier("org_code", "M000100Y-4")];
+    let new = [Value::identifier("uscc", USCC[0])];
+    assert_eq!(levels(&old, &new), "identifier=equal");
+    assert_eq!(levels(&new, &old), "identifier=equal");
+    let other = [Value::identifier("uscc", USCC[1])];
+    assert_eq!(levels(&old, &other), "");
+}
+
+#[test]
 fn a_generic_value_counts_as_missing() {
     struct Phones;
     impl Generic for Phones {
