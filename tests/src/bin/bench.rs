@@ -43,8 +43,8 @@ async fn main() -> Result<()> {
 async fn bare_upsert(engine: Engine, total: u64, batch: u64) -> Result<f64> {
     const COLUMNS: &[&str] = &["id", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
     let place = Place::new(engine).await;
-    let db = Database::open(place.config(), &jinke_store::testing::NO_MIGRATIONS).await?;
-    db.write(async |tx| {
+    let db = Database::open(place.config(), &jinke_customer::store::MIGRATIONS).await?;
+    db.write(async |mut tx| {
         tx.execute(
             "CREATE TABLE bare (id BIGINT PRIMARY KEY, a TEXT, b TEXT, c TEXT, d TEXT, e TEXT, \
              f TEXT, g TEXT, h TEXT, i TEXT, j BIGINT, k BIGINT)",
@@ -58,7 +58,7 @@ async fn bare_upsert(engine: Engine, total: u64, batch: u64) -> Result<f64> {
     let mut id = 0;
     while id < total {
         let until = (id + batch).min(total);
-        db.write(async |tx| {
+        db.write(async |mut tx| {
             let mut rows = Rows::new(COLUMNS);
             for n in id..until {
                 rows.push(args![
