@@ -17,6 +17,11 @@ use super::Snapshot;
 /// Longest policy in bytes.
 pub const MAX_POLICY_BYTES: usize = 16 * 1024;
 
+/// Deepest nesting of brackets in a policy.
+const MAX_DEPTH: usize = 24;
+/// Most operators in a policy.
+const MAX_LINKS: usize = 128;
+
 /// Operators of Cedar's JSON form that only compare entities and join answers.
 const OPERATORS: &[&str] = &[
     "Value",
@@ -84,8 +89,11 @@ pub(super) fn parse(
     if cedar.len() > MAX_POLICY_BYTES {
         return Err(refuse(format!("is longer than {MAX_POLICY_BYTES} bytes")));
     }
-    if nesting(cedar) > 64 {
-        return Err(refuse("is nested deeper than 64 levels"));
+    let (depth, links) = size(cedar);
+    if depth > MAX_DEPTH || links > MAX_LINKS {
+        return Err(refuse(format!(
+            "is nested deeper than {MAX_DEPTH} brackets or has more than {MAX_LINKS} operators"
+        )));
     }
     let id = PolicyId::from_str(name).map_err(refuse)?;
     let policy = Policy::parse(Some(id), cedar).map_err(refuse)?;
@@ -98,18 +106,36 @@ pub(super) fn parse(
     Ok((policy, mentions))
 }
 
-/// How deep brackets nest; the parser recurses, so this is looked at before it runs.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    for b in text.bytes() {
+/// How deep brackets nest, and how many operators stand in a text. Parser and printer recurse over
+/// both (`a && b && c` is as deep as it is long), so they are counted before either runs.
+fn size(text: &str) -> (usize, usize) {
+    let (mut depth, mut deepest, mut links) = (0_usize, 0_usize, 0_usize);
+    let mut bytes = text.bytes().peekable();
+    let mut before = b' ';
+    while let Some(b) = bytes.next() {
         match b {
+            b'"' => {
+                while let Some(c) = bytes.next().filter(|c| *c != b'"') {
+                    if c == b'\\' {
+                        bytes.next();
+                    }
+                }
+            }
+            b'/' if bytes.peek() == Some(&b'/') => {
+                while bytes.next().is_some_and(|c| c != b'\n') {}
+            }
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'&' | b'|' if b == before => links += 1,
+            b'.' | b'!' | b'+' | b'-' | b'*' => links += 1,
+            // Also counts other words that end so; there is room.
+            b'f' if before == b'i' => links += 1,
             _ => {}
         }
         deepest = deepest.max(depth);
+        before = b;
     }
-    deepest
+    (deepest, links)
 }
 
 /// Refuses what is not in [`OPERATORS`].

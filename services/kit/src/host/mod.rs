@@ -379,14 +379,14 @@ impl Running {
     /// Waits for calls in flight and tasks, up to the grace period.
     async fn drained(&mut self) -> Result<(), Failure> {
         let until = tokio::time::Instant::now() + self.grace;
-        let mut outcome = Ok(());
-        match tokio::time::timeout_at(until, &mut self.server).await {
-            Ok(served) => outcome = served.map_err(Failure::internal).flatten(),
+        let served = tokio::time::timeout_at(until, &mut self.server).await;
+        let mut outcome = match served {
+            Ok(served) => served.map_err(Failure::internal).flatten(),
             Err(_) => {
                 self.server.abort();
-                outcome = Err(cut("calls in flight had to be cut"));
+                Err(cut("calls in flight had to be cut"))
             }
-        }
+        };
         // Tasks get at least a moment, also when calls took all of the grace period.
         let until = until.max(tokio::time::Instant::now() + Duration::from_secs(1));
         while let Ok(Some(ended)) = tokio::time::timeout_at(until, self.tasks.join_next()).await {

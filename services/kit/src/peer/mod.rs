@@ -137,6 +137,8 @@ impl Service<Request<Body>> for Peer {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let name = request.uri().path().trim_start_matches('/').to_owned();
         let span = tracing::info_span!("peer", otel.name = name, otel.kind = "client");
+        // A trace context that whoever calls put into the request comes before that of the span.
+        telemetry::extract(request.headers(), &span);
         Box::pin(self.clone().send(request).instrument(span))
     }
 }

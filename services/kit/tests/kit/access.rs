@@ -413,5 +413,13 @@ fn policies_are_checked_when_written() {
         "permit(principal, action, resource) when {{ true{} }};",
         " && true".repeat(1_900)
     );
-    let _ = check_policy(&chain, &snapshot);
+    assert!(check_policy(&chain, &snapshot).is_err());
+    // As long and as deep as it may be.
+    let chain = format!(
+        "permit(principal, action, resource) when {{ {}true{}{} }};",
+        "(".repeat(22),
+        " && true".repeat(127),
+        ")".repeat(22)
+    );
+    check_policy(&chain, &snapshot).unwrap();
 }
