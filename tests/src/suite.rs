@@ -91,7 +91,9 @@ impl Suite {
             for service in ["identity", "customer"] {
                 command
                     .arg("--set")
-                    .arg(format!("{service}.database.url={url}"));
+                    .arg(format!("{service}.database.url={url}"))
+                    .arg("--set")
+                    .arg(format!("{service}.database.schema={service}"));
             }
         }
         let child = command
