@@ -4,20 +4,27 @@ mod activity;
 mod apply;
 mod attachments;
 mod cache;
+mod explain;
 mod golden;
 mod ingest;
 mod judgements;
+mod load;
+mod mutate;
 pub(crate) mod prepare;
 mod record;
+mod reindex;
 mod resolve;
 mod sources;
 mod state;
+mod verify;
 
 use std::sync::Arc;
 
 use jinke_resolution::{Rules, SurvivorshipPolicy};
 use jinke_store::{Conn, Database, Tx, keys::KeyRing};
 use jinke_types::{Clock, Entropy, Failure};
+
+pub use prepare::{lookup_text, token};
 
 use crate::store;
 use cache::{Cache, GenericCache, GenericKeys};
@@ -115,6 +122,7 @@ impl Engine {
             cache,
             generic: GenericCache::default(),
         });
+        core.reindex().await?;
         let queue = ingest::start(Arc::clone(&core));
         Ok(Self { core, queue })
     }

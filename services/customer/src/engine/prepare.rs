@@ -19,15 +19,15 @@ const MAX_VALUES: usize = 500;
 const MAX_PAYLOAD: usize = 1024 * 1024;
 
 /// Kinds of tokens.
-pub(crate) mod token {
+pub mod token {
     /// A blocking key.
-    pub(crate) const KEY: &str = "key";
+    pub const KEY: &str = "key";
     /// A name core, for counting.
-    pub(crate) const CORE: &str = "core";
+    pub const CORE: &str = "core";
     /// A search term.
-    pub(crate) const TERM: &str = "term";
+    pub const TERM: &str = "term";
     /// An exact value to look up.
-    pub(crate) const VALUE: &str = "value";
+    pub const VALUE: &str = "value";
 }
 
 /// What is derived from a party's values for matching, search and lists.
@@ -61,7 +61,7 @@ pub(crate) fn searched(name: &str) -> bool {
 }
 
 /// The text under which an exact value is looked up; none when nothing remains of it.
-pub(crate) fn lookup_text(kind: PartyKind, value: &Value) -> Option<String> {
+pub fn lookup_text(kind: PartyKind, value: &Value) -> Option<String> {
     let canonical = jinke_resolution::canonical(kind, value);
     let scheme = if value.attribute == attribute::IDENTIFIER {
         value.scheme.as_str()
@@ -139,7 +139,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// It has a revision or time.
-    pub(crate) const fn stated(&self) -> bool {
+    pub const fn stated(&self) -> bool {
         self.revision.is_some() || self.time.is_some()
     }
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jinke_store::{Conn, Engine, Rows, Tx, args};
 use jinke_types::Failure;
 
+use crate::domain::{ReviewReason, ReviewView, key_from_text};
+
 /// Pairs from these records to any: (a, b, score), both directions where both were asked for.
 pub async fn from(conn: &mut Conn, nos: &[i64]) -> Result<Vec<(i64, i64, i32)>, Failure> {
     if nos.is_empty() {
@@ -141,4 +143,42 @@ pub async fn all_reviews(conn: &mut Conn) -> Result<BTreeSet<ReviewRow>, Failure
             })
         })
         .collect()
+}
+
+/// Reviews with both records of these sources, highest score first, after (score, a, b).
+pub async fn reviews(
+    conn: &mut Conn,
+    after: Option<(i32, i64, i64)>,
+    limit: i64,
+    sources: &[String],
+) -> Result<Vec<ReviewView>, Failure> {
+    let (s, a, b) = after.map_or((i64::MAX, 0, 0), |(s, a, b)| (i64::from(s), a, b));
+    conn.fetch_all(
+        "SELECT v.a, v.b, v.score, v.reason, ra.key AS a_key, ra.customer AS a_customer, \
+         rb.key AS b_key, rb.customer AS b_customer FROM reviews v \
+         JOIN records ra ON ra.record_no = v.a JOIN records rb ON rb.record_no = v.b \
+         WHERE (v.score < $1 OR (v.score = $1 AND (v.a > $2 OR (v.a = $2 AND v.b > $3)))) \
+         AND ra.source IN LIST($4) AND rb.source IN LIST($4) \
+         ORDER BY v.score DESC, v.a, v.b LIMIT $5",
+        args![s, a, b, sources, limit],
+    )
+    .await?
+    .iter()
+    .map(|r| {
+        Ok(ReviewView {
+            left_no: r.i64("a")?,
+            right_no: r.i64("b")?,
+            left: key_from_text(&r.text("a_key")?),
+            right: key_from_text(&r.text("b_key")?),
+            left_customer: r.i64("a_customer")?,
+            right_customer: r.i64("b_customer")?,
+            score: score(r.i64("score")?),
+            reason: match r.i64("reason")? {
+                1 => ReviewReason::Unsure,
+                2 => ReviewReason::Conflict,
+                _ => ReviewReason::Suspended,
+            },
+        })
+    })
+    .collect()
 }

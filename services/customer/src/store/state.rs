@@ -80,3 +80,9 @@ pub async fn change_generic(
     }
     set(tx, "generic", &revision.to_string()).await
 }
+
+/// Forgets all generic keys.
+pub async fn clear_generic(tx: &mut Tx, revision: i64) -> Result<(), Failure> {
+    tx.execute("DELETE FROM generic_keys", args![]).await?;
+    set(tx, "generic", &revision.to_string()).await
+}

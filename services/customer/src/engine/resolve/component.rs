@@ -45,6 +45,7 @@ pub(super) async fn run(
 ) -> Result<Clustered, Failure> {
     let judged: Vec<String> = work.input.judged.iter().map(key_text).collect();
     let mut seeds: BTreeSet<i64> = work.input.changes.iter().map(|c| c.no).collect();
+    seeds.extend(&work.input.seeds);
     seeds.extend(changed.keys().flat_map(|p| [p.0, p.1]));
     for row in records::parties_by_key(tx, judged).await? {
         seeds.insert(row.no);

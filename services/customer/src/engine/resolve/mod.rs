@@ -55,6 +55,10 @@ pub(crate) struct Input {
     pub(crate) changes: Vec<PartyChange>,
     /// Names of records that a changed judgement names.
     pub(crate) judged: BTreeSet<RecordKey>,
+    /// Other records whose components are to be clustered anew.
+    pub(crate) seeds: BTreeSet<i64>,
+    /// Go no further than the pair table: components follow when it is complete.
+    pub(crate) pairs_only: bool,
     /// Customers with a changed attachment or source.
     pub(crate) touched: BTreeSet<i64>,
 }
@@ -233,7 +237,8 @@ pub(crate) async fn run(
     sources: &BTreeMap<String, Source>,
     now: Timestamp,
 ) -> Result<Resolved, Failure> {
-    if input.changes.is_empty() && input.judged.is_empty() && input.touched.is_empty() {
+    let idle = input.judged.is_empty() && input.seeds.is_empty() && input.touched.is_empty();
+    if input.changes.is_empty() && idle {
         return Ok(Resolved::default());
     }
     let before = core.generic_keys(tx).await?;
@@ -253,6 +258,9 @@ pub(crate) async fn run(
     };
     let blocks = blocks::run(&mut work, tx).await?;
     let pairs = pairs::run(&mut work, tx, blocks).await?;
+    if input.pairs_only {
+        return Ok(Resolved::default());
+    }
     let clustered = component::run(&mut work, tx, &pairs).await?;
     let (customers, obstacles) = revise::run(&mut work, tx, clustered, sources, now).await?;
     let learned = work

@@ -1,0 +1,109 @@
+//! Making everything derived anew when the rules or the token key have changed.
+
+use std::sync::Arc;
+
+use jinke_store::Tx;
+use jinke_types::{Failure, Timestamp};
+
+use super::{
+    Core,
+    prepare::token,
+    resolve::{Input, PartyChange},
+};
+use crate::store::{records, state, tokens};
+
+/// Records per step.
+const STEP: i64 = 2_000;
+/// The name under which the database says what it was derived with.
+const MADE_WITH: &str = "made_with";
+
+impl Core {
+    /// Names what tokens and pairs are derived with: the rules and the active token key.
+    fn made_with(&self) -> String {
+        let key = self.ring.token(token::KEY, "") >> 56;
+        format!("{} token-key-{key}", self.rules.version())
+    }
+
+    /// Makes tokens, pairs and clusters anew unless they were made with the present rules and
+    /// token key. One transaction: readers see the old customers until it commits.
+    pub(crate) async fn reindex(&self) -> Result<(), Failure> {
+        let wanted = self.made_with();
+        {
+            let mut reader = self.db.read().await?;
+            if state::get(&mut reader, MADE_WITH).await?.as_deref() == Some(&wanted) {
+                return Ok(());
+            }
+        }
+        self.db
+            .write(async |mut tx| {
+                let tx = &mut tx;
+                self.lock(tx).await?;
+                // Another replica may have done it meanwhile.
+                if state::get(tx, MADE_WITH).await?.as_deref() != Some(&wanted) {
+                    self.make_anew(tx, self.clock.now()).await?;
+                    state::set(tx, MADE_WITH, &wanted).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn make_anew(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Failure> {
+        tokens::clear(tx).await?;
+        let revision = state::generic_revision(tx).await?;
+        state::clear_generic(tx, revision + 1).await?;
+        let mut after = i64::MIN;
+        loop {
+            let page = records::page_of_parties(tx, after, STEP).await?;
+            let Some(last) = page.last() else { break };
+            after = last.no;
+            let nos: Vec<i64> = page.iter().map(|r| r.no).collect();
+            let indexed = self.indexed(tx, &nos).await?;
+            let changes = page
+                .into_iter()
+                .filter_map(|row| {
+                    let (_, new) = indexed.get(&row.no)?;
+                    Some(PartyChange {
+                        no: row.no,
+                        key: row.key,
+                        kind: new.std.kind(),
+                        fresh: false,
+                        // Nothing derived is stored of it, as if it were new.
+                        old: None,
+                        new: Arc::clone(new),
+                        customer: row.customer,
+                        deleted: row.deleted,
+                        versions: row.versions,
+                        newest: row.newest,
+                        time: row.time,
+                    })
+                })
+                .collect();
+            let input = Input {
+                changes,
+                pairs_only: true,
+                ..Input::default()
+            };
+            self.resolve(tx, input, now).await?;
+        }
+        // Only when all pairs are known can customers be told from each other.
+        after = i64::MIN;
+        loop {
+            let page = records::page_of_parties(tx, after, STEP).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = last.no;
+            let seeds = page.iter().map(|r| r.no).collect();
+            self.resolve(
+                tx,
+                Input {
+                    seeds,
+                    ..Input::default()
+                },
+                now,
+            )
+            .await?;
+        }
+    }
+}
