@@ -7,7 +7,8 @@ use jinke_proto::jinke::{customer::v1::ListRuleSetsRequest, identity::v1 as iden
 use jinke_types::Code;
 use tonic::Request;
 
-use crate::support::{act, claims, get, matcher, party, remote, sign, suite, user_token};
+use crate::fakes::{act, party};
+use crate::support::{claims, get, matcher, remote, sign, suite, user_token};
 
 /// Both ways to call with a token.
 fn ways(running: &Running, token: Option<&str>) -> [(&'static str, Peer); 2] {

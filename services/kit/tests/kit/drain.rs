@@ -8,9 +8,8 @@ use jinke_proto::jinke::identity::v1::{
 };
 use jinke_types::{Code, Failure};
 
-use crate::support::{
-    FakeConfig, FakeCustomer, act, config, get, matcher, party, remote, suite, user_token, world,
-};
+use crate::fakes::{FakeConfig, FakeCustomer, act, party};
+use crate::support::{config, get, matcher, remote, suite, user_token, world};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_finishes_calls_and_cuts_watches() {

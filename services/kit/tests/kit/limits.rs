@@ -10,7 +10,8 @@ use jinke_proto::jinke::{
 use jinke_types::Code;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{act, get, matcher, party, remote, suite, user_token, world};
+use crate::fakes::{act, party};
+use crate::support::{get, matcher, remote, suite, user_token, world};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_too_large_is_refused_before_it_is_read() {

@@ -5,6 +5,7 @@ mod access_laws;
 mod calls;
 mod config;
 mod drain;
+mod fakes;
 mod limits;
 mod peers;
 mod status;

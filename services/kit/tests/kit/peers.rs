@@ -8,10 +8,8 @@ use jinke_proto::jinke::identity::v1::{
 };
 use tonic::Request;
 
-use crate::support::{
-    FakeCustomer, FakeIdentity, World, act, config, matcher, party, remote, suite, user_token,
-    world,
-};
+use crate::fakes::{FakeCustomer, FakeIdentity, act, party};
+use crate::support::{World, config, matcher, remote, suite, user_token, world};
 
 /// What a handler of the customer service sees of identity, called for the user and alone.
 async fn story(customer: &Running, world: &World) -> Vec<String> {

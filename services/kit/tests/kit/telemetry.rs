@@ -9,7 +9,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::support::{act, matcher, party, remote, suite, user_token};
+use crate::fakes::{act, party};
+use crate::support::{matcher, remote, suite, user_token};
 
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<(String, String, String, String)>>>);
@@ -97,19 +98,18 @@ fn a_trace_survives_every_hop() {
     let spans = collector.0.lock().unwrap().clone();
     let ours: Vec<_> = spans.iter().filter(|s| s.0 == trace).collect();
     let find = |name: &str, parent: &str| {
-        let found = ours
-            .iter()
-            .find(|s| s.3 == name && (parent.is_empty() || s.2 == parent));
+        let found = ours.iter().find(|s| s.3 == name && s.2 == parent);
         found
             .unwrap_or_else(|| panic!("no {name} below {parent:?} in {ours:#?}"))
             .1
             .clone()
     };
-    // The test's client is a peer too, but has no span of its own trace: the header it sent holds.
-    let handler = find(
+    // The test's client is a peer too and has a span of its own.
+    let client = find(
         "jinke.customer.v1.MatchService/MatchParty",
         "b7ad6b7169203331",
     );
+    let handler = find("jinke.customer.v1.MatchService/MatchParty", &client);
     let peer = ours
         .iter()
         .filter(|s| s.3 == "jinke.identity.v1.TokenService/GetCaller");

@@ -9,7 +9,8 @@ use jinke_kit::{
 use jinke_types::SystemClock;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::support::{config, matcher, party, suite, user_token};
+use crate::fakes::party;
+use crate::support::{config, matcher, suite, user_token};
 
 /// Writes an authority `<name>.pem`, and below it certificates and keys of a server and a client.
 fn authority(dir: &Path, name: &str) {
@@ -99,7 +100,7 @@ async fn files_that_are_wrong_are_named() {
     ] {
         let config = config("tls-files", dir.path(), &set);
         let failure = jinke_kit::Host::builder(config)
-            .service::<crate::support::FakeIdentity>()
+            .service::<crate::fakes::FakeIdentity>()
             .start()
             .await
             .err()
