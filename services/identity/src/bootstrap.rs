@@ -135,7 +135,7 @@ async fn ensure_administrator(
     let password = secret::one_time_password(core.entropy());
     let hash = core
         .passwords
-        .hash(password.clone(), core.entropy())
+        .hash(&core.passwords.admit()?, password.clone(), core.entropy())
         .await?;
     let admin = User {
         id: "admin".to_owned(),

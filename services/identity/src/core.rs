@@ -11,11 +11,14 @@ use jinke_store::{
     keys::KeyRing,
     request::{self, Claim, Outcome},
 };
+use prometheus::{IntCounterVec, Opts};
+
 use jinke_types::{Clock, Entropy, Failure, Timestamp};
 
 use crate::{
     config::Config,
-    domain::{Member, Session, new_uid},
+    domain::{MAX_SESSIONS, Member, Session, new_uid},
+    error,
     password::Passwords,
     publish::Publisher,
     secret::{self, Kind},
@@ -35,6 +38,8 @@ pub(crate) struct Core {
     /// Areas a token can be for, in order.
     pub(crate) areas: Vec<String>,
     pub(crate) data_dir: PathBuf,
+    /// Logins by method and outcome.
+    pub(crate) logins: IntCounterVec,
 }
 
 /// A request that a retry must not do twice.
@@ -88,7 +93,26 @@ impl Core {
             db,
             clock,
             data_dir,
+            logins: IntCounterVec::new(
+                Opts::new(
+                    "jinke_identity_logins_total",
+                    "Logins by method (password, key, refresh) and outcome: ok, or the reason.",
+                ),
+                &["method", "outcome"],
+            )
+            .map_err(Failure::internal)?,
         })
+    }
+
+    /// Counts a login. Reasons are constants, so they are few.
+    pub(crate) fn counted<T>(
+        &self,
+        method: &str,
+        result: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let outcome = result.as_ref().err().map_or("ok", |failure| failure.reason);
+        self.logins.with_label_values(&[method, outcome]).inc();
+        result
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -206,6 +230,9 @@ impl Core {
         audiences: Vec<String>,
         now: Timestamp,
     ) -> Result<(Session, Tokens), Failure> {
+        if sessions::live(tx, member, now).await? >= MAX_SESSIONS as i64 {
+            return Err(error::too_many("sessions of a member", MAX_SESSIONS));
+        }
         let life = if key_id.is_empty() {
             self.config.session_life()
         } else {
@@ -328,7 +355,7 @@ impl Core {
                 Ok(None)
             })
             .await?;
-        waits.map_or(Ok(()), |wait| Err(crate::error::login_throttled(wait)))
+        waits.map_or(Ok(()), |wait| Err(error::login_throttled(wait)))
     }
 
     /// Gives the charge of a right password back and forgets the name's failures.

@@ -23,6 +23,9 @@ pub(crate) const MAX_KEYS: usize = 20;
 /// Most role bindings of one member.
 pub(crate) const MAX_BINDINGS: usize = 100;
 
+/// Most sessions of one member at one time.
+pub(crate) const MAX_SESSIONS: usize = 10_000;
+
 /// Who can call: a person or a program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Member {

@@ -79,6 +79,7 @@ impl Service for Identity {
             )
             .await?,
         );
+        ctx.metrics.register(core.logins.clone())?;
         if let Some(password) = bootstrap::run(&core).await? {
             announce(&core, &password);
         }

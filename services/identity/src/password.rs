@@ -11,7 +11,7 @@ use argon2::{
     password_hash::{PasswordHash, SaltString},
 };
 use jinke_types::{Entropy, Failure};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{config::PasswordConfig, error};
 
@@ -33,6 +33,10 @@ pub(crate) fn check(name: &str, password: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+/// Room for hashing. Clones are one place.
+#[derive(Clone)]
+pub(crate) struct Slot(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 /// Hashes and verifies.
 pub(crate) struct Passwords {
@@ -70,16 +74,27 @@ impl Passwords {
         };
         let mut nobody = [0; 32];
         entropy.fill(&mut nobody);
-        passwords.dummy = passwords.hash(hex::encode(nobody), entropy).await?;
+        let slot = passwords.admit()?;
+        passwords.dummy = passwords.hash(&slot, hex::encode(nobody), entropy).await?;
         Ok(passwords)
     }
 
-    /// The PHC string of a password, with a fresh salt.
+    /// Takes a place among those who hash or wait for it. Ask for it before anything else is
+    /// done for a caller, so that a crowd costs nothing.
     ///
     /// # Errors
     /// `LOGIN_BUSY`.
+    pub(crate) fn admit(&self) -> Result<Slot, Failure> {
+        let permit = Arc::clone(&self.admitted).try_acquire_owned();
+        permit
+            .map(|permit| Slot(Arc::new(permit)))
+            .map_err(|_| error::login_busy())
+    }
+
+    /// The PHC string of a password, with a fresh salt.
     pub(crate) async fn hash(
         &self,
+        slot: &Slot,
         password: String,
         entropy: &dyn Entropy,
     ) -> Result<String, Failure> {
@@ -87,7 +102,7 @@ impl Passwords {
         entropy.fill(&mut salt);
         let salt = SaltString::encode_b64(&salt).map_err(Failure::internal)?;
         let hasher = self.hasher.clone();
-        self.run(move || {
+        self.run(slot, move || {
             hasher
                 .hash_password(password.as_bytes(), &salt)
                 .map(|hash| hash.to_string())
@@ -99,16 +114,17 @@ impl Passwords {
     /// Whether `password` belongs to `hash`. Without a hash it takes as long and says no.
     ///
     /// # Errors
-    /// `LOGIN_BUSY`; `DATA_LOSS` when the stored hash cannot be read.
+    /// `DATA_LOSS` when the stored hash cannot be read.
     pub(crate) async fn verify(
         &self,
+        slot: &Slot,
         password: String,
         hash: Option<String>,
     ) -> Result<bool, Failure> {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let hasher = self.hasher.clone();
-        self.run(move || {
+        self.run(slot, move || {
             let parsed = PasswordHash::new(&hash).map_err(|_| {
                 Failure::new(
                     jinke_types::Code::DataLoss,
@@ -136,19 +152,16 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
+        slot: &Slot,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let admitted = Arc::clone(&self.admitted)
-            .try_acquire_owned()
-            .map_err(|_| error::login_busy())?;
-        let running = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(Failure::internal)?;
-        // The permits go along: a caller who hangs up does not make room for another hash
-        // while his own still runs.
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        let running = running.map_err(Failure::internal)?;
+        // The place goes along: a caller who hangs up does not make room for another while his
+        // own hash still runs.
+        let held = (slot.clone(), running);
         tokio::task::spawn_blocking(move || {
-            let _held = (admitted, running);
+            let _held = held;
             work()
         })
         .await
@@ -185,12 +198,13 @@ mod tests {
     async fn a_hash_names_its_algorithm_and_is_salted() {
         let entropy = SeededEntropy::new(1);
         let passwords = Passwords::new(&cheap(), &entropy).await.unwrap();
+        let slot = passwords.admit().unwrap();
         let a = passwords
-            .hash("correct horse".into(), &entropy)
+            .hash(&slot, "correct horse".into(), &entropy)
             .await
             .unwrap();
         let b = passwords
-            .hash("correct horse".into(), &entropy)
+            .hash(&slot, "correct horse".into(), &entropy)
             .await
             .unwrap();
         assert!(a.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{a}");
@@ -200,13 +214,15 @@ mod tests {
             ("correct horse ", Some(a.clone()), false),
             ("correct horse", None, false),
         ] {
-            assert_eq!(passwords.verify(password.into(), hash).await, Ok(expected));
+            assert_eq!(
+                passwords.verify(&slot, password.into(), hash).await,
+                Ok(expected)
+            );
         }
         let damaged = passwords
-            .verify("x".into(), Some("$argon2id$".into()))
-            .await
-            .unwrap_err();
-        assert_eq!(damaged.reason, "PASSWORD_HASH_DAMAGED");
+            .verify(&slot, "x".into(), Some("$argon2id$".into()))
+            .await;
+        assert_eq!(damaged.unwrap_err().reason, "PASSWORD_HASH_DAMAGED");
         assert!(!passwords.is_stale(&a));
         let stronger = PasswordConfig {
             memory_kib: 16,
@@ -224,21 +240,40 @@ mod tests {
     async fn a_crowd_is_turned_away_and_not_queued() {
         let entropy = SeededEntropy::new(1);
         let passwords = Passwords::new(&cheap(), &entropy).await.unwrap();
-        let running = passwords.running.acquire().await.unwrap();
-        let waiting = passwords.verify("x".into(), None);
-        let turned_away = async {
-            tokio::task::yield_now().await;
-            let first = passwords.verify("x".into(), None);
-            let second = passwords.verify("x".into(), None);
-            let (a, b) = tokio::join!(first, async {
-                let refused = second.await;
-                drop(running);
-                refused
-            });
-            (a, b)
+        let (runs, waits) = (passwords.admit().unwrap(), passwords.admit().unwrap());
+        let turned_away = || passwords.admit().err().map(|f| f.reason);
+        assert_eq!(turned_away(), Some("LOGIN_BUSY"));
+        let both = tokio::join!(
+            passwords.verify(&runs, "x".into(), None),
+            passwords.verify(&waits, "x".into(), None)
+        );
+        assert_eq!(both, (Ok(false), Ok(false)));
+        drop(runs);
+        assert_eq!(turned_away(), None);
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_keeps_his_place_until_his_hash_is_done() {
+        let entropy = SeededEntropy::new(1);
+        let slow = PasswordConfig {
+            memory_kib: 65_536,
+            passes: 2,
+            waiting: 0,
+            ..cheap()
         };
-        let (first, (second, third)) = tokio::join!(waiting, turned_away);
-        assert_eq!((first, second), (Ok(false), Ok(false)));
-        assert_eq!(third.unwrap_err().reason, "LOGIN_BUSY");
+        let passwords = Passwords::new(&slow, &entropy).await.unwrap();
+        let slot = passwords.admit().unwrap();
+        let call = passwords.verify(&slot, "x".into(), None);
+        let hung_up = tokio::time::timeout(std::time::Duration::from_millis(1), call).await;
+        drop(slot);
+        assert!(hung_up.is_err(), "the hash takes longer than this");
+        assert!(passwords.admit().is_err());
+        for _ in 0..1_000 {
+            if passwords.admit().is_ok() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the place was never given back");
     }
 }

@@ -121,21 +121,24 @@ impl TokenService for Tokens {
         &self,
         request: Request<pb::LoginRequest>,
     ) -> Result<Response<pb::LoginResponse>, Status> {
-        answer(login::run(&self.0, request.into_inner()).await)
+        let result = login::run(&self.0, request.into_inner()).await;
+        answer(self.0.counted("password", result))
     }
 
     async fn login_with_key(
         &self,
         request: Request<pb::LoginWithKeyRequest>,
     ) -> Result<Response<pb::LoginWithKeyResponse>, Status> {
-        answer(login_with_key::run(&self.0, request.into_inner()).await)
+        let result = login_with_key::run(&self.0, request.into_inner()).await;
+        answer(self.0.counted("key", result))
     }
 
     async fn refresh_token(
         &self,
         request: Request<pb::RefreshTokenRequest>,
     ) -> Result<Response<pb::RefreshTokenResponse>, Status> {
-        answer(refresh_token::run(&self.0, request.into_inner()).await)
+        let result = refresh_token::run(&self.0, request.into_inner()).await;
+        answer(self.0.counted("refresh", result))
     }
 
     async fn exchange_token(

@@ -83,10 +83,11 @@ CREATE TABLE sessions (
     create_time BIGINT NOT NULL,
     expire_time BIGINT NOT NULL,
     token_expire_time BIGINT NOT NULL,
+    refreshes BIGINT NOT NULL,
     end_time BIGINT,
     end_reason TEXT COLLATE "C" NOT NULL
 );
-CREATE INDEX sessions_member ON sessions (member);
+CREATE INDEX sessions_member ON sessions (member, expire_time);
 CREATE INDEX sessions_key ON sessions (key_id);
 CREATE INDEX sessions_end ON sessions (end_time, token_expire_time);
 CREATE INDEX sessions_expire ON sessions (expire_time);

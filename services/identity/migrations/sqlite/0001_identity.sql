@@ -83,10 +83,11 @@ CREATE TABLE sessions (
     create_time INTEGER NOT NULL,
     expire_time INTEGER NOT NULL,
     token_expire_time INTEGER NOT NULL,
+    refreshes INTEGER NOT NULL,
     end_time INTEGER,
     end_reason TEXT NOT NULL
 ) STRICT;
-CREATE INDEX sessions_member ON sessions (member);
+CREATE INDEX sessions_member ON sessions (member, expire_time);
 CREATE INDEX sessions_key ON sessions (key_id);
 CREATE INDEX sessions_end ON sessions (end_time, token_expire_time);
 CREATE INDEX sessions_expire ON sessions (expire_time);

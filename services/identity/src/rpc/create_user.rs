@@ -45,7 +45,11 @@ pub(crate) async fn run(
         String::new()
     } else {
         core.passwords
-            .hash(request.password.clone(), core.entropy())
+            .hash(
+                &core.passwords.admit()?,
+                request.password.clone(),
+                core.entropy(),
+            )
             .await?
     };
     let now = core.now();

@@ -55,8 +55,9 @@ pub(crate) async fn run(
     let audiences = checks.take(core.audiences(&request.audiences));
     checks.done()?;
 
+    let slot = core.passwords.admit()?;
     core.charge_login(name).await?;
-    let checked = check(core, name, &request.password).await;
+    let checked = check(core, &slot, name, &request.password).await;
     let credential = match checked {
         Ok(credential) => credential.ok_or_else(error::login_failed)?,
         Err(failure) => {
@@ -82,10 +83,14 @@ pub(crate) async fn run(
         "" if !core.passwords.is_stale(&credential.hash) => None,
         "" => Some(
             core.passwords
-                .hash(request.password.clone(), core.entropy())
+                .hash(&slot, request.password.clone(), core.entropy())
                 .await?,
         ),
-        new => Some(core.passwords.hash(new.to_owned(), core.entropy()).await?),
+        new => Some(
+            core.passwords
+                .hash(&slot, new.to_owned(), core.entropy())
+                .await?,
+        ),
     };
 
     let member = Member::User(name.to_owned());
@@ -133,13 +138,17 @@ pub(crate) async fn run(
 /// What is kept about the user, if the password is his.
 async fn check(
     core: &Core,
+    slot: &password::Slot,
     name: &str,
     password: &str,
 ) -> Result<Option<crate::domain::Credential>, Failure> {
     let credential = users::credential(&mut *core.db.read().await?, name).await?;
     let credential = credential.filter(|c| is_id(name) && !c.hash.is_empty());
     let hash = credential.as_ref().map(|c| c.hash.clone());
-    let right = core.passwords.verify(password.to_owned(), hash).await?;
+    let right = core
+        .passwords
+        .verify(slot, password.to_owned(), hash)
+        .await?;
     Ok(credential.filter(|_| right))
 }
 

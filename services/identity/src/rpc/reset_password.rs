@@ -22,7 +22,11 @@ pub(crate) async fn run(
     let one_time_password = secret::one_time_password(core.entropy());
     let hash = core
         .passwords
-        .hash(one_time_password.clone(), core.entropy())
+        .hash(
+            &core.passwords.admit()?,
+            one_time_password.clone(),
+            core.entropy(),
+        )
         .await?;
     let now = core.now();
     core.db

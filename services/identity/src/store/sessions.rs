@@ -8,6 +8,10 @@ use crate::domain::{Member, Session};
 const COLUMNS: &str =
     "id, member, key_id, audiences, create_time, expire_time, token_expire_time, end_time";
 
+/// Most refreshes of one session: each leaves a row until the session is forgotten, to know a
+/// token that comes again. Thirty days of refreshing every ten minutes are 4,320.
+const MAX_REFRESHES: i64 = 20_000;
+
 fn session(row: &Row) -> Result<Session, Failure> {
     let audiences = row.text("audiences")?;
     Ok(Session {
@@ -31,7 +35,8 @@ fn session(row: &Row) -> Result<Session, Failure> {
 pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Failure> {
     tx.execute(
         "INSERT INTO sessions (id, member, key_id, audiences, create_time, expire_time, \
-         token_expire_time, end_time, end_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '')",
+         token_expire_time, refreshes, end_time, end_reason) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, '')",
         args![
             &session.id,
             session.member.to_string(),
@@ -48,7 +53,8 @@ pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Failure
 }
 
 /// Holds a session that has neither ended nor expired until the transaction ends, and notes
-/// until when its newest access token lives. None when it is over.
+/// until when its newest access token lives. None when it is over, or was refreshed
+/// [`MAX_REFRESHES`] times.
 pub(crate) async fn prolong(
     tx: &mut Tx,
     id: &str,
@@ -56,14 +62,26 @@ pub(crate) async fn prolong(
     now: Timestamp,
 ) -> Result<Option<Session>, Failure> {
     let sql = Sql::assembled(format!(
-        "UPDATE sessions SET token_expire_time = \
+        "UPDATE sessions SET refreshes = refreshes + 1, token_expire_time = \
          CASE WHEN token_expire_time > $1 THEN token_expire_time ELSE $1 END \
-         WHERE id = $2 AND end_time IS NULL AND expire_time > $3 RETURNING {COLUMNS}"
+         WHERE id = $2 AND end_time IS NULL AND expire_time > $3 AND refreshes < $4 \
+         RETURNING {COLUMNS}"
     ));
-    tx.fetch_optional(sql, args![token_expire_time, id, now])
+    tx.fetch_optional(sql, args![token_expire_time, id, now, MAX_REFRESHES])
         .await?
         .map(|row| session(&row))
         .transpose()
+}
+
+/// How many sessions of a member are going on.
+pub(crate) async fn live(conn: &mut Conn, member: &Member, now: Timestamp) -> Result<i64, Failure> {
+    conn.fetch_one(
+        "SELECT COUNT(*) AS n FROM sessions \
+         WHERE member = $1 AND expire_time > $2 AND end_time IS NULL",
+        args![member.to_string(), now],
+    )
+    .await?
+    .i64("n")
 }
 
 /// Ends one session; whether it was going on.
