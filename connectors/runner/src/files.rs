@@ -26,7 +26,7 @@ pub struct OpenFiles {
 /// its digest.
 ///
 /// # Errors
-/// `FILE_UNREADABLE` names the file; see also [`FileConfig::check`].
+/// `FILE_MISSING` or `FILE_UNREADABLE` names the file; see also [`FileConfig::check`].
 pub async fn open(source: &str, files: Vec<FileInput>) -> Result<OpenFiles, Failure> {
     let config = FileConfig {
         source: source.to_owned(),
@@ -121,7 +121,7 @@ mod tests {
         let failure = failure.unwrap_err();
         assert_eq!(
             (failure.code, failure.reason),
-            (Code::NotFound, "FILE_UNREADABLE")
+            (Code::NotFound, "FILE_MISSING")
         );
         assert!(failure.message.contains("客户.csv"));
     }

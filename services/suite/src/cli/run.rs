@@ -138,13 +138,9 @@ async fn samples(
 
 /// How a client in this process trusts the suite's own certificate.
 fn server_tls(config: &jinke_kit::Config) -> Result<Option<ClientTls>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Tls {
-        cert_file: String,
-    }
-    let tls: Tls = config.section("server.tls")?;
-    Ok((!tls.cert_file.is_empty()).then(|| ClientTls {
-        ca_file: tls.cert_file.into(),
+    let tls: ServerTls = config.section("server.tls")?;
+    Ok((!tls.cert_file.as_os_str().is_empty()).then(|| ClientTls {
+        ca_file: tls.cert_file,
         ..ClientTls::default()
     }))
 }

@@ -1,0 +1,8 @@
+//! The command line end to end: the binary `jinke` as a child process on a free port, and the
+//! commands a person would type.
+
+mod access;
+mod doctor;
+mod files;
+mod harness;
+mod samples;
