@@ -40,10 +40,6 @@ impl Bearer {
 ///
 /// # Errors
 /// `INTERNAL` in a public method, which has no caller.
-#[expect(
-    clippy::result_large_err,
-    reason = "tonic handlers return Status by value"
-)]
 pub fn grant<T>(request: &Request<T>) -> Result<Arc<Grant>, Status> {
     request
         .extensions()
@@ -56,10 +52,6 @@ pub fn grant<T>(request: &Request<T>) -> Result<Arc<Grant>, Status> {
 ///
 /// # Errors
 /// `INTERNAL` in a public method.
-#[expect(
-    clippy::result_large_err,
-    reason = "tonic handlers return Status by value"
-)]
 pub fn claims<T>(request: &Request<T>) -> Result<Arc<Claims>, Status> {
     request
         .extensions()
@@ -72,10 +64,6 @@ pub fn claims<T>(request: &Request<T>) -> Result<Arc<Claims>, Status> {
 ///
 /// # Errors
 /// `INTERNAL` in a public method.
-#[expect(
-    clippy::result_large_err,
-    reason = "tonic handlers return Status by value"
-)]
 pub fn bearer<T>(request: &Request<T>) -> Result<Bearer, Status> {
     request
         .extensions()

@@ -70,8 +70,8 @@ pub fn connect(
     let credentials: Option<Arc<dyn Credentials>> = match credential {
         Credential::None => return Ok(plain),
         Credential::Token(_) => credential.fixed(),
-        Credential::File(path) => Some(Session::new(Source::File(path), plain, clock)),
-        Credential::Key(key) => Some(Session::new(Source::Key(key), plain, clock)),
+        Credential::File(path) => Some(Session::of(Source::File(path), plain, clock)),
+        Credential::Key(key) => Some(Session::of(Source::Key(key), plain, clock)),
     };
     Ok(Peer::over(
         move || Ok(peer::remote(channel.clone())),
@@ -208,7 +208,7 @@ impl Credentials for Session {
 }
 
 impl Session {
-    fn new(source: Source, identity: Peer, clock: Arc<dyn Clock>) -> Arc<dyn Credentials> {
+    fn of(source: Source, identity: Peer, clock: Arc<dyn Clock>) -> Arc<dyn Credentials> {
         let token = Mutex::default();
         Arc::new(Self {
             source,
@@ -238,7 +238,7 @@ impl Session {
         }
         let token = match &self.source {
             Source::Key(key) => self.login(key).await?.access_token,
-            Source::File(path) => self.from_file(path).await?,
+            Source::File(path) => self.read_or_renew(path).await?,
         };
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)
@@ -246,7 +246,7 @@ impl Session {
 
     /// A token from the file. A refresh token works once, and its second use ends the session, so
     /// the file is locked against other programs from reading to writing it.
-    async fn from_file(&self, path: &Path) -> Result<String, Failure> {
+    async fn read_or_renew(&self, path: &Path) -> Result<String, Failure> {
         let lock_path = {
             let mut name = path.as_os_str().to_owned();
             name.push(".lock");

@@ -40,10 +40,12 @@ impl Check for AccessCheck {
 /// Why each check of each service does not hold; `None` for one that does.
 pub(crate) type Report = BTreeMap<(String, String), Option<String>>;
 
+/// A service, the names of its gRPC services, its checks.
+pub(crate) type Watched = (&'static str, Vec<&'static str>, Vec<Box<dyn Check>>);
+
 /// What readiness is made of.
 pub(crate) struct Readiness {
-    /// Service, its gRPC service names, its checks.
-    pub(crate) services: Vec<(&'static str, Vec<&'static str>, Vec<Box<dyn Check>>)>,
+    pub(crate) services: Vec<Watched>,
     pub(crate) reporter: HealthReporter,
     pub(crate) metrics: Metrics,
     pub(crate) every: Duration,

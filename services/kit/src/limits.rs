@@ -104,12 +104,15 @@ impl Limits {
     }
 }
 
+/// How many streams each caller has open.
+type Open = Arc<Mutex<HashMap<String, usize>>>;
+
 /// Counts what one service is doing now.
 #[derive(Debug)]
 pub(crate) struct Gate {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    per_caller: Arc<Mutex<HashMap<String, usize>>>,
+    per_caller: Open,
     streams_per_caller: usize,
 }
 
@@ -117,7 +120,7 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    caller: Option<(String, Arc<Mutex<HashMap<String, usize>>>)>,
+    caller: Option<(String, Open)>,
 }
 
 impl Drop for Place {

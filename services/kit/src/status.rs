@@ -193,10 +193,6 @@ pub trait ResultExt<T> {
     ///
     /// # Errors
     /// The failure, as [`status`] maps it.
-    #[expect(
-        clippy::result_large_err,
-        reason = "tonic handlers return Status by value"
-    )]
     fn or_status(self) -> Result<T, Status>;
 }
 

@@ -87,9 +87,17 @@ fn later_layers_win_and_say_where_they_are() {
     assert_eq!(origin("shop.open"), "default");
 }
 
+/// File, environment, flags, and part of the refusal, in which `F:` stands for the file.
+type Wrong = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+    &'static str,
+);
+
 #[test]
 fn what_is_wrong_is_refused_with_its_place() {
-    let table: &[(&str, &[(&str, &str)], &[&str], &str)] = &[
+    let table: &[Wrong] = &[
         (
             "[shop]\nnam = \"x\"\n",
             &[],

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use jinke_kit::{Host, Running, failure};
+use jinke_kit::{Check as _, Host, Running, failure};
 use jinke_proto::jinke::identity::v1::{
     GetCallerRequest, token_service_client::TokenServiceClient,
 };
@@ -147,9 +147,26 @@ async fn a_peer_that_is_not_there_is_unavailable() {
             "{name}"
         );
     }
-    let check = peers.check("identity");
-    assert_eq!(jinke_kit::Check::name(&check), "peer:identity");
-    // The health service stands at the front, not in the peer's own edge.
+    for (name, ready) in [
+        ("identity", true),
+        ("pipeline", false),
+        ("reporting", false),
+    ] {
+        let check = peers.check(name);
+        assert_eq!(check.name(), format!("peer:{name}"));
+        assert_eq!(check.check().await.is_ok(), ready, "{name}");
+    }
+    let url = format!("peers.reporting=http://{}", running.addr());
+    let other_dir = tempfile::tempdir().unwrap();
+    let other = suite("absent-other", other_dir.path(), &[&url]).await;
+    other
+        .peers("customer")
+        .unwrap()
+        .check("reporting")
+        .check()
+        .await
+        .unwrap();
+    other.stop().await.unwrap();
     running.stop().await.unwrap();
 }
 
@@ -198,5 +215,45 @@ async fn a_credential_file_is_used_and_kept_private() {
     );
     std::fs::write(&path, "{").unwrap();
     assert_eq!(load(&path).unwrap_err().reason, "CREDENTIAL_FILE");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_programs_one_refreshes() {
+    use jinke_kit::client::{Credential, Stored, connect, load, store};
+    let dir = tempfile::tempdir().unwrap();
+    let running = suite("refresh", dir.path(), &[]).await;
+    let endpoint = format!("http://{}", running.addr());
+    let path = dir.path().join("credential.json");
+    let now = jinke_types::Clock::now(&jinke_types::SystemClock);
+    let mut old = crate::support::claims("users/mei", &["identity"], now);
+    old.exp = now.secs() + 5;
+    let stored = Stored {
+        endpoint: endpoint.clone(),
+        name: "users/mei".into(),
+        access_token: crate::support::sign(&old),
+        refresh_token: "refresh-0".into(),
+        key: String::new(),
+    };
+    store(&path, &stored).unwrap();
+    let programs: Vec<_> = (0..8)
+        .map(|_| {
+            let clock = std::sync::Arc::new(jinke_types::SystemClock);
+            let peer = connect(&endpoint, Credential::File(path.clone()), None, clock).unwrap();
+            tokio::spawn(async move {
+                TokenServiceClient::new(peer)
+                    .get_caller(GetCallerRequest {})
+                    .await
+            })
+        })
+        .collect();
+    for program in programs {
+        assert_eq!(
+            program.await.unwrap().unwrap().into_inner().name,
+            "users/mei"
+        );
+    }
+    // The identity of this world refuses a refresh token that was used.
+    assert_eq!(load(&path).unwrap().refresh_token, "refresh-1");
     running.stop().await.unwrap();
 }

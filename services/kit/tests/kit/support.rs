@@ -170,6 +170,7 @@ pub struct World {
     pub snapshot: Mutex<Option<identity::AccessSnapshot>>,
     pub logins: AtomicUsize,
     pub exchanges: AtomicUsize,
+    pub refreshes: AtomicUsize,
     pub running: AtomicUsize,
     pub entered: Notify,
     pub release: Notify,

@@ -12,8 +12,11 @@ use tonic::{Request, Response, Status};
 use crate::fakes::{act, party};
 use crate::support::{matcher, remote, suite, user_token};
 
+/// Trace, span, parent, name.
+type Span = (String, String, String, String);
+
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<(String, String, String, String)>>>);
+struct Collector(Arc<Mutex<Vec<Span>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
