@@ -8,6 +8,7 @@ mod drain;
 mod fakes;
 mod limits;
 mod peers;
+mod process;
 mod status;
 mod support;
 mod telemetry;
