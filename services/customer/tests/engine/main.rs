@@ -1,0 +1,10 @@
+//! The engine on both databases.
+
+mod attach;
+mod generic;
+mod judge;
+mod order;
+mod replicas;
+mod sealed;
+mod support;
+mod versions;
