@@ -4,6 +4,9 @@
 //! methods it calls, and run the tests with `UPDATE_GOLDEN=1` to see in
 //! `permission_matrix.txt` what that opens.
 
+#[cfg(test)]
+mod permission_matrix;
+
 use std::collections::BTreeSet;
 
 use jinke_types::{

@@ -39,7 +39,7 @@ pub(crate) async fn run(core: &Core) -> Result<Option<String>, Failure> {
         })
         .await?;
     core.publisher
-        .refresh(&core.db, &core.vault, core.clock.as_ref())
+        .refresh(&core.db, &core.vault, core.clock.as_ref(), None)
         .await?;
     credentials::ensure(core).await?;
     Ok(first)

@@ -126,9 +126,15 @@ impl Core {
     /// Publishes what was just committed. The change stands whether or not this succeeds; if it
     /// does not, the background task goes on trying.
     pub(crate) async fn published(&self) {
+        self.published_to(None).await;
+    }
+
+    /// The same, unless this position of the change log was published already.
+    async fn published_to(&self, position: Option<i64>) {
+        let clock = self.clock.as_ref();
         let done = self
             .publisher
-            .refresh(&self.db, &self.vault, self.clock.as_ref())
+            .refresh(&self.db, &self.vault, clock, position)
             .await;
         if let Err(failure) = done {
             tracing::warn!(
@@ -149,7 +155,7 @@ impl Core {
     {
         let (outcome, position) = self.db.write_positioned(work).await?;
         if position.is_some() {
-            self.published().await;
+            self.published_to(position).await;
         }
         Ok(outcome)
     }

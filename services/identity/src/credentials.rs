@@ -14,13 +14,13 @@ use std::{
 };
 
 use jinke_store::Tx;
-use jinke_types::{Code, Failure, RowScope};
+use jinke_types::{Code, Failure};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{CLI, SERVICES},
     core::Core,
-    domain::ServiceAccountKey,
+    domain::{MAX_KEYS, ServiceAccountKey},
     secret::{self, Kind},
     store::{accounts, sessions, users},
 };
@@ -87,9 +87,9 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), Failure> {
         admin.service_account = format!("serviceAccounts/{}", CLI.id);
         if !holds(core, CLI.id, &admin.key).await? {
             let (made, key) = make(core, CLI.id);
-            admin.key = made;
+            let old = std::mem::replace(&mut admin.key, made);
             write_admin(&path, &admin)?;
-            replace(core, &key, &admin.key).await?;
+            replace(core, &key, &admin.key, &old).await?;
         }
     }
     if toml::to_string(&admin).map_err(Failure::internal)? != before {
@@ -105,7 +105,7 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), Failure> {
             if !holds(core, service.id, present.trim()).await? {
                 let (text, key) = make(core, service.id);
                 write_private(&path, &text)?;
-                replace(core, &key, &text).await?;
+                replace(core, &key, &text, present.trim()).await?;
             }
         }
     }
@@ -139,24 +139,32 @@ fn make(core: &Core, account: &str) -> (String, ServiceAccountKey) {
     (made.text, key)
 }
 
-/// Adds the key and deletes those that earlier files held. The file is written before.
-async fn replace(core: &Core, key: &ServiceAccountKey, text: &str) -> Result<(), Failure> {
+/// Adds the key and deletes the one the file named before, `old`. Keys in the files of other
+/// machines stay, unless the account would have too many. The file is written before.
+async fn replace(
+    core: &Core,
+    key: &ServiceAccountKey,
+    text: &str,
+    old: &str,
+) -> Result<(), Failure> {
     let mac = core.vault.ring.hmac(Kind::Key.purpose(), text.as_bytes());
+    let old = secret::read(Kind::Key, old).map(|secret| secret.id);
     core.db
         .write(async |mut tx: Tx| {
             let tx = &mut tx;
-            let account = accounts::get(tx, &RowScope::All, &key.account).await?;
-            if account.is_none() {
-                return Err(Failure::not_found(format!(
-                    "serviceAccounts/{}",
-                    key.account
-                )));
+            if !accounts::hold(tx, &key.account).await? {
+                // Disabled by an administrator: the file holds a key that does not open.
+                return Ok(());
             }
-            for old in accounts::keys(tx, &key.account).await? {
-                if old.display_name == LOCAL {
-                    accounts::delete_key(tx, &key.account, &old.id).await?;
-                    sessions::end_of_key(tx, &old.id, "key replaced", core.now()).await?;
-                }
+            let keys = accounts::keys(tx, &key.account).await?;
+            let oldest = keys
+                .iter()
+                .filter(|k| k.display_name == LOCAL && keys.len() >= MAX_KEYS)
+                .min_by_key(|k| k.create_time)
+                .map(|k| k.id.clone());
+            for id in old.iter().chain(&oldest) {
+                accounts::delete_key(tx, &key.account, id).await?;
+                sessions::end_of_key(tx, id, "key replaced", core.now()).await?;
             }
             accounts::insert_key(tx, key, mac.clone()).await
         })

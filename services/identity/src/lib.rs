@@ -29,8 +29,6 @@ mod credentials;
 mod domain;
 mod error;
 mod password;
-#[cfg(test)]
-mod permission_matrix;
 mod publish;
 mod rpc;
 mod secret;

@@ -252,6 +252,39 @@ mod tests {
         assert_eq!(turned_away(), None);
     }
 
+    /// The bound is loose, as the machine may be busy; leaving the hash out is a thousand times
+    /// faster.
+    #[tokio::test]
+    async fn no_password_takes_as_long_as_a_wrong_one() {
+        let entropy = SeededEntropy::new(1);
+        let slow = PasswordConfig {
+            memory_kib: 16_384,
+            passes: 2,
+            ..cheap()
+        };
+        let passwords = Passwords::new(&slow, &entropy).await.unwrap();
+        let slot = passwords.admit().unwrap();
+        let hash = passwords
+            .hash(&slot, "correct horse".into(), &entropy)
+            .await
+            .unwrap();
+        let fastest = async |hash: Option<String>| {
+            let mut fastest = std::time::Duration::MAX;
+            for _ in 0..3 {
+                let start = std::time::Instant::now();
+                let right = passwords.verify(&slot, "wrong".into(), hash.clone()).await;
+                assert_eq!(right, Ok(false));
+                fastest = fastest.min(start.elapsed());
+            }
+            fastest
+        };
+        let (known, unknown) = (fastest(Some(hash)).await, fastest(None).await);
+        assert!(
+            unknown * 5 > known && known * 5 > unknown,
+            "{known:?} {unknown:?}"
+        );
+    }
+
     #[tokio::test]
     async fn who_hangs_up_keeps_his_place_until_his_hash_is_done() {
         let entropy = SeededEntropy::new(1);

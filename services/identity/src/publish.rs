@@ -38,7 +38,8 @@ impl Publisher {
         }
     }
 
-    /// Reads the state and publishes it.
+    /// Reads the state and publishes it, unless one as new as `position` was read meanwhile:
+    /// changes that are committed together are published together.
     ///
     /// # Errors
     /// Those of the database, and of a policy that does not compile; the former state then stays.
@@ -47,8 +48,12 @@ impl Publisher {
         db: &Database,
         vault: &Vault,
         clock: &dyn Clock,
+        position: Option<i64>,
     ) -> Result<(), Failure> {
         let _gate = self.gate.lock().await;
+        if position.is_some_and(|position| self.state.borrow().version >= position) {
+            return Ok(());
+        }
         let now = clock.now();
         let (state, signers) = {
             let mut reader = db.snapshot().await?;
@@ -57,10 +62,14 @@ impl Publisher {
                 store::signing_keys::signers(&mut reader, vault, now).await?,
             )
         };
-        self.access.publish(&convert::snapshot(&state))?;
+        // Compiling many policies takes a while that other calls should not wait for.
+        let (access, snapshot) = (self.access.clone(), convert::snapshot(&state));
+        tokio::task::spawn_blocking(move || access.publish(&snapshot))
+            .await
+            .map_err(Failure::internal)??;
         *self.signers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signers);
         self.state.send_if_modified(|present| {
-            let newer = state.version > present.version || present.signing_keys.is_empty();
+            let newer = state.version > present.version;
             *present = Arc::new(state);
             newer
         });

@@ -90,10 +90,6 @@ struct Rights {
     shutdown: Shutdown,
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "tonic handlers return Status by value"
-)]
 fn answer<T>(result: Result<T, Failure>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(status)
 }

@@ -27,9 +27,9 @@ pub(crate) async fn follow(core: Arc<Core>, shutdown: Shutdown) -> Result<(), Fa
         loop {
             let known = core.publisher.state().version;
             let step = async {
-                changelog::wait(&core.db, known, core.config.poll()).await?;
+                let head = changelog::wait(&core.db, known, core.config.poll()).await?;
                 core.publisher
-                    .refresh(&core.db, &core.vault, core.clock.as_ref())
+                    .refresh(&core.db, &core.vault, core.clock.as_ref(), Some(head))
                     .await
             };
             if let Err(failure) = step.await {

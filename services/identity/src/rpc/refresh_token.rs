@@ -79,7 +79,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::testing::{House, on_sqlite};
+    use crate::testing::{House, on, on_sqlite};
 
     async fn refresh(house: &House, token: &str) -> Result<pb::TokenPair, Failure> {
         let request = pb::RefreshTokenRequest {
@@ -119,18 +119,20 @@ mod tests {
 
     #[tokio::test]
     async fn two_uses_at_one_moment_are_one_use_and_one_reuse() {
-        on_sqlite(async |house: &House| {
-            house.user("li.lei", "").await;
-            let tokens = house.login("li.lei").await.unwrap();
-            let (a, b) = tokio::join!(
-                refresh(house, &tokens.refresh_token),
-                refresh(house, &tokens.refresh_token)
-            );
-            let reasons: Vec<_> = [a, b].into_iter().filter_map(|r| r.err()).collect();
-            assert_eq!(reasons.len(), 1);
-            assert_eq!(reasons[0].reason, "REFRESH_TOKEN_REUSED");
-        })
-        .await;
+        for engine in jinke_store::testing::ENGINES {
+            on(engine, async |house: &House| {
+                house.user("li.lei", "").await;
+                let tokens = house.login("li.lei").await.unwrap();
+                let (a, b) = tokio::join!(
+                    refresh(house, &tokens.refresh_token),
+                    refresh(house, &tokens.refresh_token)
+                );
+                let reasons: Vec<_> = [a, b].into_iter().filter_map(|r| r.err()).collect();
+                assert_eq!(reasons.len(), 1);
+                assert_eq!(reasons[0].reason, "REFRESH_TOKEN_REUSED");
+            })
+            .await;
+        }
     }
 
     #[tokio::test]

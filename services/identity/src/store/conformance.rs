@@ -293,7 +293,12 @@ async fn credentials_of_this_machine_open_are_private_and_heal() {
             .login_with("admin", &once, "my own password")
             .await
             .unwrap();
-        std::fs::write(&runner, "not a key").unwrap();
+        let damaged = format!("{}x", &secret[..secret.len() - 1]);
+        std::fs::write(
+            &runner,
+            damaged.replace('x', if secret.ends_with('0') { "1" } else { "0" }),
+        )
+        .unwrap();
         let again = House::at(db, &folder, 2, house.clock.clone()).await;
         let healed = std::fs::read_to_string(&runner).unwrap();
         assert!(again.login_with_key(&healed).await.is_ok());
