@@ -58,7 +58,12 @@ pub async fn follow_access(
 async fn watch(access: &Access, identity: &Peer, silence: Duration) -> Result<(), Failure> {
     let mut client =
         AccessServiceClient::new(identity.clone()).max_decoding_message_size(MAX_SNAPSHOT_BYTES);
-    let after_version = access.snapshot().map_or(-1, |s| s.version());
+    // A service that has none asks for the present one: it may be of the version a watch would
+    // start after.
+    if access.snapshot().is_none() {
+        ask(access, &mut client).await?;
+    }
+    let after_version = access.snapshot().map_or(0, |s| s.version());
     let request = WatchAccessSnapshotsRequest { after_version };
     let mut stream = client
         .watch_access_snapshots(request)
@@ -80,17 +85,26 @@ async fn watch(access: &Access, identity: &Peer, silence: Duration) -> Result<()
             }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(status)) => return Err(failure(&status)),
-            Err(_silent) => {
-                let mut request = tonic::Request::new(GetAccessSnapshotRequest {});
-                request.set_timeout(Duration::from_secs(10));
-                let answer = client
-                    .get_access_snapshot(request)
-                    .await
-                    .map_err(|s| failure(&s))?;
-                access.publish(answer.get_ref())?;
-            }
+            Err(_silent) => ask(access, &mut client).await?,
         }
     }
+}
+
+/// Asks for the present snapshot. One that is in use already counts as a sign of life.
+async fn ask(access: &Access, client: &mut AccessServiceClient<Peer>) -> Result<(), Failure> {
+    let mut request = tonic::Request::new(GetAccessSnapshotRequest {});
+    request.set_timeout(Duration::from_secs(10));
+    let answer = client
+        .get_access_snapshot(request)
+        .await
+        .map_err(|s| failure(&s))?;
+    access.publish(answer.get_ref())?;
+    tracing::debug!(
+        service = access.area(),
+        version = answer.get_ref().version,
+        "access"
+    );
+    Ok(())
 }
 
 /// From half of `pause` to the whole of it, so that many services do not come back at once.

@@ -43,7 +43,9 @@ pub struct ServiceContext<C> {
     /// Registry for the service's own metrics.
     pub metrics: Metrics,
     /// Largest request message in bytes (`limits.request_bytes`). Give it to every generated
-    /// server: `FooServer::new(foo).max_decoding_message_size(ctx.request_bytes)`.
+    /// server: `FooServer::new(foo).max_decoding_message_size(ctx.request_bytes)`. The kit refuses
+    /// larger ones by their announced length; the generated server also bounds what a compressed
+    /// one unpacks to.
     pub request_bytes: usize,
 }
 

@@ -197,7 +197,7 @@ async fn a_watch_stream_outlives_the_longest_deadline_but_not_its_own() {
     let running = suite("watches", dir.path(), &["limits.max_deadline_seconds=1"]).await;
     for (way, peer) in ways(&running, Some(&user_token("users/admin"))) {
         let mut client = identity::access_service_client::AccessServiceClient::new(peer);
-        let watch = || identity::WatchAccessSnapshotsRequest { after_version: -1 };
+        let watch = || identity::WatchAccessSnapshotsRequest { after_version: 0 };
         let mut stream = client
             .watch_access_snapshots(watch())
             .await

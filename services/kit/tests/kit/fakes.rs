@@ -212,6 +212,9 @@ impl access_service_server::AccessService for IdentityRpc {
         request: Request<identity::WatchAccessSnapshotsRequest>,
     ) -> Result<Response<Self::WatchAccessSnapshotsStream>, Status> {
         let (this, after) = (self.clone(), request.into_inner().after_version);
+        if after < 0 {
+            return Err(Failure::field("after_version", "must not be negative")).or_status();
+        }
         Ok(Response::new(Box::pin(futures::stream::unfold(
             after,
             move |after| {
