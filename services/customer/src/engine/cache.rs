@@ -41,10 +41,6 @@ impl Cache {
             cache.put(no, (versions, indexed));
         }
     }
-
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
-    }
 }
 
 /// The generic keys at a revision of their set.

@@ -31,19 +31,27 @@ pub async fn probe(
             .await?
         }
         Engine::Sqlite => {
-            // The last record within the limit bounds the stretch of the index that is read.
-            let list: Vec<(i64, i64)> = asked.iter().map(|(t, l)| (*t, *l - 1)).collect();
-            let list = serde_json::to_string(&list).map_err(Failure::internal)?;
-            conn.fetch_all(
-                "SELECT t.token, t.record_no, t.core FROM \
-                 (SELECT json_extract(value, '$[0]') AS token, \
-                 json_extract(value, '$[1]') AS skip FROM json_each($1)) AS p \
-                 CROSS JOIN tokens AS t ON t.token = p.token AND t.record_no <= COALESCE(\
-                 (SELECT x.record_no FROM tokens AS x WHERE x.token = p.token \
-                 ORDER BY x.record_no LIMIT 1 OFFSET p.skip), 9223372036854775807)",
-                args![list],
-            )
-            .await?
+            let mut by_limit: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+            for (token, most) in asked {
+                by_limit.entry(*most).or_default().push(*token);
+            }
+            let mut rows = Vec::new();
+            for (most, tokens) in by_limit {
+                let list = serde_json::to_string(&tokens).map_err(Failure::internal)?;
+                // The last record within the limit bounds the stretch of the index that is
+                // read. LIMIT and OFFSET cannot name a column, so each limit asks for itself.
+                rows.extend(
+                    conn.fetch_all(
+                        "SELECT t.token, t.record_no, t.core FROM json_each($1) AS p \
+                         CROSS JOIN tokens AS t ON t.token = p.value AND t.record_no <= COALESCE(\
+                         (SELECT x.record_no FROM tokens AS x WHERE x.token = p.value \
+                         ORDER BY x.record_no LIMIT 1 OFFSET $2), 9223372036854775807)",
+                        args![list, most - 1],
+                    )
+                    .await?,
+                );
+            }
+            rows
         }
     };
     for row in &rows {

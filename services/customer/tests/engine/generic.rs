@@ -16,7 +16,7 @@ async fn a_shared_phone_stops_and_starts_to_count() {
         let engine = house.engine().await;
         sources(&engine).await;
         let shared = (PHONE, "13812345678");
-        let names = ["上海云峰科技有限公司", "云峰科技", "北京蓝海餐饮有限公司", "成都锦江物流有限公司"];
+        let names = ["上海云峰科技有限公司", "云峰科技有限公司", "北京蓝海餐饮有限公司", "成都锦江物流有限公司"];
         one(&engine, org("erp/1", 1, &[(NAME, names[0]), shared])).await;
         one(&engine, org("crm/1", 1, &[(NAME, names[1]), shared])).await;
         let together = holder(&engine, "erp/1").await == holder(&engine, "crm/1").await;
@@ -40,7 +40,7 @@ async fn a_shared_phone_stops_and_starts_to_count() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_rules_make_everything_anew() {
     testing::on_each_engine(&MIGRATIONS, async |db| {
-        let mut house = House::with_rules(db, narrow_rules(1, 1));
+        let mut house = House::with_rules(db, narrow_rules(2, 1));
         let engine = house.engine().await;
         sources(&engine).await;
         let said = [(NAME, "上海云峰科技有限公司"), (PHONE, "13812345678")];

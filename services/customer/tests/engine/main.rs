@@ -6,5 +6,6 @@ mod judge;
 mod order;
 mod replicas;
 mod sealed;
+mod speed;
 mod support;
 mod versions;
