@@ -3,7 +3,7 @@
 use jinke_types::{PartyKind, Value};
 
 use super::Api;
-use crate::engine::prepare::{lookup_text, token};
+use crate::engine::{lookup_text, token};
 
 impl Api {
     /// The tokens of one search term: one, or two while the token key is being changed.

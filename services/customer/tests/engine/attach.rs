@@ -30,7 +30,10 @@ pub fn order(at: &str, revision: i64, party: &str, amount: &str) -> SourceRecord
         number: "SO-1".to_owned(),
         status: "已付".to_owned(),
         time: Timestamp::from_secs(1_600_000_000),
-        amount: Some(Money { currency: "CNY".to_owned(), amount: amount.parse().unwrap() }),
+        amount: Some(Money {
+            currency: "CNY".to_owned(),
+            amount: amount.parse().unwrap(),
+        }),
         lines: Vec::new(),
         text: String::new(),
     };
@@ -39,8 +42,12 @@ pub fn order(at: &str, revision: i64, party: &str, amount: &str) -> SourceRecord
 
 async fn sum(house: &House, party: &str) -> (i64, Decimal) {
     let mut reader = house.db.read().await.unwrap();
-    let totals = activities::totals(&mut reader, &[key_text(&key(party))]).await.unwrap();
-    totals.values().fold((0, Decimal::ZERO), |(n, s), t| (n + t.count, s + t.amount))
+    let totals = activities::totals(&mut reader, &[key_text(&key(party))])
+        .await
+        .unwrap();
+    totals
+        .values()
+        .fold((0, Decimal::ZERO), |(n, s), t| (n + t.count, s + t.amount))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,16 +56,29 @@ async fn sums_follow_every_version_and_wait_for_their_party() {
         let engine = house.engine().await;
         let results = ingest(
             &engine,
-            vec![order("erp/o1", 1, "erp/A", "0.10"), order("erp/o2", 1, "erp/A", "0.20")],
+            vec![
+                order("erp/o1", 1, "erp/A", "0.10"),
+                order("erp/o2", 1, "erp/A", "0.20"),
+            ],
         )
         .await;
-        assert!(results.iter().all(|r| r.outcome == Outcome::Created && r.customer.is_none()));
+        assert!(
+            results
+                .iter()
+                .all(|r| r.outcome == Outcome::Created && r.customer.is_none())
+        );
         assert_eq!(sum(&house, "erp/A").await, (2, "0.3".parse().unwrap()));
         // Another amount, another party, a deletion, an old version, the same one again.
         one(&engine, order("erp/o1", 3, "erp/A", "5")).await;
         one(&engine, order("erp/o2", 2, "erp/B", "7.5")).await;
-        assert_eq!(one(&engine, order("erp/o1", 2, "erp/A", "99")).await.0, Outcome::Superseded);
-        assert_eq!(one(&engine, order("erp/o1", 3, "erp/A", "5")).await.0, Outcome::Unchanged);
+        assert_eq!(
+            one(&engine, order("erp/o1", 2, "erp/A", "99")).await.0,
+            Outcome::Superseded
+        );
+        assert_eq!(
+            one(&engine, order("erp/o1", 3, "erp/A", "5")).await.0,
+            Outcome::Unchanged
+        );
         assert_eq!(sum(&house, "erp/A").await, (1, "5".parse().unwrap()));
         assert_eq!(sum(&house, "erp/B").await, (1, "7.5".parse().unwrap()));
         one(&engine, deleted(order("erp/o1", 4, "erp/A", "5"))).await;
@@ -117,19 +137,37 @@ async fn tags_stay_where_they_were_given() {
         let (_, b) = one(&engine, org("erp/B", 1, &[(NAME, "北京蓝海餐饮有限公司")])).await;
         let all = RowScope::All;
         engine.merge(merge(a, b), &all, None).await.unwrap();
-        assert_eq!(engine.add_tag(b, "重点", "users/u1", &all, None).await.unwrap(), a);
+        assert_eq!(
+            engine
+                .add_tag(b, "重点", "users/u1", &all, None)
+                .await
+                .unwrap(),
+            a
+        );
         let revision = engine.golden(a, &all).await.unwrap().revision;
-        engine.add_tag(b, "重点", "users/u2", &all, None).await.unwrap();
+        engine
+            .add_tag(b, "重点", "users/u2", &all, None)
+            .await
+            .unwrap();
         assert_eq!(engine.golden(a, &all).await.unwrap().revision, revision);
-        engine.unmerge(unmerge(a, &["erp/B"]), &all, None).await.unwrap();
+        engine
+            .unmerge(unmerge(a, &["erp/B"]), &all, None)
+            .await
+            .unwrap();
         assert_eq!(engine.golden(a, &all).await.unwrap().tags, []);
         assert_eq!(engine.golden(b, &all).await.unwrap().tags.len(), 1);
         engine.remove_tag(b, "重点", &all, None).await.unwrap();
         assert_eq!(engine.golden(b, &all).await.unwrap().tags, []);
         for i in 0..200 {
-            engine.add_tag(b, &format!("标签{i}"), "users/u1", &all, None).await.unwrap();
+            engine
+                .add_tag(b, &format!("标签{i}"), "users/u1", &all, None)
+                .await
+                .unwrap();
         }
-        let full = engine.add_tag(b, "再一个", "users/u1", &all, None).await.unwrap_err();
+        let full = engine
+            .add_tag(b, "再一个", "users/u1", &all, None)
+            .await
+            .unwrap_err();
         assert_eq!(full.reason, "TAG_LIMIT");
     })
     .await;

@@ -6,7 +6,10 @@ use jinke_store::testing;
 use crate::support::*;
 
 async fn generic_keys(house: &House) -> usize {
-    state::generic(&mut *house.db.read().await.unwrap()).await.unwrap().len()
+    state::generic(&mut *house.db.read().await.unwrap())
+        .await
+        .unwrap()
+        .len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,22 +19,43 @@ async fn a_shared_phone_stops_and_starts_to_count() {
         let engine = house.engine().await;
         sources(&engine).await;
         let shared = (PHONE, "13812345678");
-        let names = ["上海云峰科技有限公司", "云峰科技有限公司", "北京蓝海餐饮有限公司", "成都锦江物流有限公司"];
+        let names = [
+            "上海云峰科技有限公司",
+            "云峰科技有限公司",
+            "北京蓝海餐饮有限公司",
+            "成都锦江物流有限公司",
+        ];
         one(&engine, org("erp/1", 1, &[(NAME, names[0]), shared])).await;
         one(&engine, org("crm/1", 1, &[(NAME, names[1]), shared])).await;
         let together = holder(&engine, "erp/1").await == holder(&engine, "crm/1").await;
-        assert!(together, "a phone and a name that agree hold two records together");
+        assert!(
+            together,
+            "a phone and a name that agree hold two records together"
+        );
         assert_sound(&engine).await;
         let before = generic_keys(&house).await;
         one(&engine, org("erp/2", 1, &[(NAME, names[2]), shared])).await;
         one(&engine, org("erp/3", 1, &[(NAME, names[3]), shared])).await;
-        assert!(generic_keys(&house).await > before, "four records with one phone are too many");
-        assert_ne!(holder(&engine, "erp/1").await, holder(&engine, "crm/1").await);
+        assert!(
+            generic_keys(&house).await > before,
+            "four records with one phone are too many"
+        );
+        assert_ne!(
+            holder(&engine, "erp/1").await,
+            holder(&engine, "crm/1").await
+        );
         assert_sound(&engine).await;
         // One of them gives the phone up: it counts again.
-        one(&engine, org("erp/3", 2, &[(NAME, names[3]), (PHONE, "13900001111")])).await;
+        one(
+            &engine,
+            org("erp/3", 2, &[(NAME, names[3]), (PHONE, "13900001111")]),
+        )
+        .await;
         assert_eq!(generic_keys(&house).await, before);
-        assert_eq!(holder(&engine, "erp/1").await, holder(&engine, "crm/1").await);
+        assert_eq!(
+            holder(&engine, "erp/1").await,
+            holder(&engine, "crm/1").await
+        );
         assert_sound(&engine).await;
     })
     .await;
@@ -48,15 +72,27 @@ async fn other_rules_make_everything_anew() {
             one(&engine, org(at, 1, &said)).await;
         }
         one(&engine, org("erp/2", 1, &[(NAME, "北京蓝海餐饮有限公司")])).await;
-        assert_ne!(holder(&engine, "erp/1").await, holder(&engine, "crm/1").await);
+        assert_ne!(
+            holder(&engine, "erp/1").await,
+            holder(&engine, "crm/1").await
+        );
         drop(engine);
         house.rules = std::sync::Arc::new(jinke_resolution::Rules::embedded());
         let engine = house.engine().await;
-        assert_eq!(holder(&engine, "erp/1").await, holder(&engine, "crm/1").await);
-        assert_eq!(holder(&engine, "erp/1").await, holder(&engine, "chat/1").await);
+        assert_eq!(
+            holder(&engine, "erp/1").await,
+            holder(&engine, "crm/1").await
+        );
+        assert_eq!(
+            holder(&engine, "erp/1").await,
+            holder(&engine, "chat/1").await
+        );
         assert_eq!(generic_keys(&house).await, 0);
         let untouched = holder(&engine, "erp/2").await;
-        let view = engine.golden(untouched, &jinke_types::RowScope::All).await.unwrap();
+        let view = engine
+            .golden(untouched, &jinke_types::RowScope::All)
+            .await
+            .unwrap();
         assert_eq!(view.revision, 1, "who stays the same gets no revision");
         assert_sound(&engine).await;
     })

@@ -13,7 +13,10 @@ use jinke_customer::{
     store::MIGRATIONS,
 };
 use jinke_resolution::Rules;
-use jinke_store::{Database, Engine as Kind, testing::{ENGINES, Place}};
+use jinke_store::{
+    Database, Engine as Kind,
+    testing::{ENGINES, Place},
+};
 use jinke_types::{PartyKind, RecordKey, RowScope, SourceRecord};
 
 use crate::{attach::order, support::*};
@@ -26,12 +29,24 @@ enum Step {
 }
 
 const COMPANIES: [&str; 9] = [
-    "上海云峰科技有限公司", "云峰科技", "上海云峰科技股份有限公司", "上海云锋科技有限公司",
-    "北京蓝海餐饮管理有限公司", "蓝海餐饮", "北京蓝海餐饮管理有限公司上海分公司",
-    "深圳市前海金客软件有限公司", "前海金客",
+    "上海云峰科技有限公司",
+    "云峰科技",
+    "上海云峰科技股份有限公司",
+    "上海云锋科技有限公司",
+    "北京蓝海餐饮管理有限公司",
+    "蓝海餐饮",
+    "北京蓝海餐饮管理有限公司上海分公司",
+    "深圳市前海金客软件有限公司",
+    "前海金客",
 ];
 const PEOPLE: [&str; 6] = ["张伟", "张玮", "王芳", "李娜", "欧阳明", "张伟先生"];
-const PHONES: [&str; 5] = ["13812345678", "+86 138-1234-5678", "13900001111", "021-61234567", "13812345679"];
+const PHONES: [&str; 5] = [
+    "13812345678",
+    "+86 138-1234-5678",
+    "13900001111",
+    "021-61234567",
+    "13812345679",
+];
 const EMAILS: [&str; 3] = ["zhangwei@yunfeng.cn", "info@lanhai.cn", "wf@qq.com"];
 const SOURCES: [&str; 3] = ["erp", "crm", "chat"];
 
@@ -41,12 +56,20 @@ fn key_of(n: usize) -> String {
 
 /// Even numbers are organizations, every fourth number is a person.
 fn kind_of(n: usize) -> PartyKind {
-    if n % 4 == 3 { PartyKind::Person } else { PartyKind::Organization }
+    if n % 4 == 3 {
+        PartyKind::Person
+    } else {
+        PartyKind::Organization
+    }
 }
 
 fn version(chance: &Chance, n: usize) -> SourceRecord {
     let kind = kind_of(n);
-    let names: &[&str] = if kind == PartyKind::Person { &PEOPLE } else { &COMPANIES };
+    let names: &[&str] = if kind == PartyKind::Person {
+        &PEOPLE
+    } else {
+        &COMPANIES
+    };
     let code = uscc(u32::try_from(chance.below(3)).unwrap());
     let mut said = vec![(NAME, *chance.pick(names))];
     if !chance.once_in(3) {
@@ -65,7 +88,11 @@ fn version(chance: &Chance, n: usize) -> SourceRecord {
         said.push(("address", "上海市浦东新区世纪大道100号"));
     }
     // A record without revision has no other versions: its order is its arrival.
-    let revision = if n % 5 == 4 { 0 } else { 1 + i64::try_from(chance.below(4)).unwrap() };
+    let revision = if n % 5 == 4 {
+        0
+    } else {
+        1 + i64::try_from(chance.below(4)).unwrap()
+    };
     let mut record = party(kind, &key_of(n), revision, &said);
     if revision != 0 && chance.once_in(4) {
         record = partial(record);
@@ -91,7 +118,12 @@ fn case(seed: u64) -> Vec<Step> {
         }
         if chance.once_in(3) {
             let amount = format!("{}.50", chance.below(1000));
-            steps.push(Step::Record(order(&format!("erp/o{n}"), 1, &key_of(n), &amount)));
+            steps.push(Step::Record(order(
+                &format!("erp/o{n}"),
+                1,
+                &key_of(n),
+                &amount,
+            )));
         }
     }
     let some = |odd: bool| {
@@ -129,8 +161,7 @@ fn case(seed: u64) -> Vec<Step> {
 /// Another order with the positive judgements before everything.
 fn shuffled(steps: &[Step], chance: &Chance) -> Vec<Step> {
     let first = |s: &Step| matches!(s, Step::Judge(j) if j.decision == Decision::Positive);
-    let (mut head, mut rest): (Vec<Step>, Vec<Step>) =
-        steps.iter().cloned().partition(first);
+    let (mut head, mut rest): (Vec<Step>, Vec<Step>) = steps.iter().cloned().partition(first);
     for list in [&mut head, &mut rest] {
         for i in (1..list.len()).rev() {
             list.swap(i, chance.below(i + 1));
@@ -161,7 +192,10 @@ async fn feed(
             Step::Record(r) => batch.push(r.clone()),
             Step::Judge(j) => {
                 flush(&engine, &mut batch).await;
-                engine.create_judgement(j.clone(), false, None).await.expect("a judgement");
+                engine
+                    .create_judgement(j.clone(), false, None)
+                    .await
+                    .expect("a judgement");
             }
         }
         if batch.len() >= size || i + 1 == steps.len() {
@@ -181,11 +215,17 @@ async fn feed(
     let mut by_no = BTreeMap::new();
     for step in steps {
         if let Step::Record(r) = step {
-            let view = engine.source_record(&r.key, None, &RowScope::All).await.expect("a record");
+            let view = engine
+                .source_record(&r.key, None, &RowScope::All)
+                .await
+                .expect("a record");
             by_no.insert(view.record_no, r.key.to_string());
         }
     }
-    (engine.state_hash().await.expect("a hash"), by_no.into_values().collect())
+    (
+        engine.state_hash().await.expect("a hash"),
+        by_no.into_values().collect(),
+    )
 }
 
 async fn flush(engine: &Engine, batch: &mut Vec<SourceRecord>) {
@@ -202,7 +242,10 @@ async fn ids(engine: &Engine, steps: &[Step]) -> BTreeMap<RecordKey, (i64, Optio
     let mut out = BTreeMap::new();
     for step in steps {
         if let Step::Record(r) = step {
-            let view = engine.source_record(&r.key, None, &RowScope::All).await.expect("a record");
+            let view = engine
+                .source_record(&r.key, None, &RowScope::All)
+                .await
+                .expect("a record");
             out.insert(r.key.clone(), (view.record_no, view.customer));
         }
     }
@@ -212,13 +255,23 @@ async fn ids(engine: &Engine, steps: &[Step]) -> BTreeMap<RecordKey, (i64, Optio
 async fn run(seed: u64, kind: Kind) {
     let chance = Chance::new(seed ^ 0x5eed);
     // Small limits in half of the cases, so that values become generic and cease to be.
-    let rules = if seed % 2 == 0 { narrow_rules(4, 3) } else { Rules::embedded() };
+    let rules = if seed % 2 == 0 {
+        narrow_rules(4, 3)
+    } else {
+        Rules::embedded()
+    };
     let steps = case(seed);
     let mut first: Option<(String, BTreeMap<RecordKey, (i64, Option<i64>)>)> = None;
     for round in 0..3 {
-        let order = if round < 2 { steps.clone() } else { shuffled(&steps, &chance) };
+        let order = if round < 2 {
+            steps.clone()
+        } else {
+            shuffled(&steps, &chance)
+        };
         let place = Place::new(kind).await;
-        let db = Database::open(place.config(), &MIGRATIONS).await.expect("a database");
+        let db = Database::open(place.config(), &MIGRATIONS)
+            .await
+            .expect("a database");
         let (house, engine) = ready(&db, &rules).await;
         let (hash, _) = feed(&house, engine, &order, &chance).await;
         let engine = house.engine().await;

@@ -1,7 +1,10 @@
 //! Several callers and several engines on one database.
 
 use jinke_customer::{domain::Outcome, store::MIGRATIONS};
-use jinke_store::{Database, Engine as Kind, testing::{Place, on_engine}};
+use jinke_store::{
+    Database, Engine as Kind,
+    testing::{Place, on_engine},
+};
 use jinke_types::RowScope;
 
 use crate::support::*;
@@ -17,11 +20,17 @@ async fn two_records_of_one_customer_on_two_replicas_end_as_one() {
     sources(&a).await;
     for i in 0..20 {
         let phone = format!("138{:08}", 10_000_000 + i * 7919);
-        let name = format!("上海{}云峰{}科技有限公司", char::from_u32(0x4e00 + i * 37).unwrap(), i);
+        let name = format!(
+            "上海{}云峰{}科技有限公司",
+            char::from_u32(0x4e00 + i * 37).unwrap(),
+            i
+        );
         let said = [(NAME, name.as_str()), (PHONE, phone.as_str())];
         let (left, right) = (format!("erp/{i}"), format!("crm/{i}"));
-        let (x, y) =
-            tokio::join!(one(&a, org(&left, 1, &said)), one(&b, org(&right, 1, &said)));
+        let (x, y) = tokio::join!(
+            one(&a, org(&left, 1, &said)),
+            one(&b, org(&right, 1, &said))
+        );
         assert_eq!((x.0, y.0), (Outcome::Created, Outcome::Created));
         assert_eq!(holder(&a, &left).await, holder(&b, &right).await);
     }

@@ -9,7 +9,11 @@ use jinke_types::RowScope;
 use crate::support::*;
 
 const PLANTED: [&str; 6] = [
-    "欧阳震华", "13877776666", "ouyang.zhenhua@example.com", "世纪大道八十八号", "6222021234567890123",
+    "欧阳震华",
+    "13877776666",
+    "ouyang.zhenhua@example.com",
+    "世纪大道八十八号",
+    "6222021234567890123",
     "悄悄话内容",
 ];
 
@@ -43,11 +47,18 @@ async fn fill(house: &House) {
     ];
     let (_, a) = one(&engine, person("chat/P", 1, &said)).await;
     let (_, b) = one(&engine, person("crm/P", 1, &[(NAME, PLANTED[0])])).await;
-    let company = [(NAME, "明面上的公司"), ("contact_name", PLANTED[0]), (PHONE, PLANTED[1])];
+    let company = [
+        (NAME, "明面上的公司"),
+        ("contact_name", PLANTED[0]),
+        (PHONE, PLANTED[1]),
+    ];
     one(&engine, org("erp/A", 1, &company)).await;
     one(&engine, partial(org("erp/A", 2, &[(EMAIL, PLANTED[2])]))).await;
     if holder(&engine, "crm/P").await == b {
-        let merge = Merge { comment: PLANTED[5].to_owned(), ..merge(a, b) };
+        let merge = Merge {
+            comment: PLANTED[5].to_owned(),
+            ..merge(a, b)
+        };
         engine.merge(merge, &RowScope::All, None).await.unwrap();
     }
     let view = engine.golden(a, &RowScope::All).await.unwrap();
@@ -67,7 +78,9 @@ async fn sqlite_files_hold_no_planted_value() {
     // The scan finds what is plain on purpose.
     let plain = std::fs::read_dir(folder).unwrap().any(|f| {
         let bytes = std::fs::read(f.unwrap().path()).unwrap();
-        bytes.windows("明面上的公司".len()).any(|w| w == "明面上的公司".as_bytes())
+        bytes
+            .windows("明面上的公司".len())
+            .any(|w| w == "明面上的公司".as_bytes())
     });
     assert!(plain);
     db.close().await;

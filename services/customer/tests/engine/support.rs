@@ -44,7 +44,10 @@ impl House {
             Arc::new(SurvivorshipPolicy::embedded()),
             Arc::clone(&self.clock) as _,
             Arc::new(jinke_types::OsEntropy),
-            EngineConfig { cached_records: 64, ..EngineConfig::default() },
+            EngineConfig {
+                cached_records: 64,
+                ..EngineConfig::default()
+            },
         )
         .await
         .expect("an engine")
@@ -57,11 +60,13 @@ pub fn narrow_rules(records: usize, cores: usize) -> Rules {
         let text: String = rules
             .to_toml()
             .lines()
-            .map(|line| match line.split('=').next().unwrap_or_default().trim() {
-                "max_records" => format!("max_records = {records}\n"),
-                "max_cores" => format!("max_cores = {cores}\n"),
-                _ => format!("{line}\n"),
-            })
+            .map(
+                |line| match line.split('=').next().unwrap_or_default().trim() {
+                    "max_records" => format!("max_records = {records}\n"),
+                    "max_cores" => format!("max_cores = {cores}\n"),
+                    _ => format!("{line}\n"),
+                },
+            )
             .collect();
         RuleSet::parse(&text).expect("rules")
     };
@@ -112,7 +117,10 @@ pub fn party(kind: PartyKind, at: &str, revision: i64, said: &[(&str, &str)]) ->
         update_time: (revision != 0).then(|| Timestamp::from_secs(revision * 86_400)),
         completeness: Completeness::Full,
         deleted: false,
-        body: Body::Party { kind, values: said.iter().map(value).collect() },
+        body: Body::Party {
+            kind,
+            values: said.iter().map(value).collect(),
+        },
     }
 }
 
@@ -139,7 +147,11 @@ pub fn uscc(n: u32) -> String {
     const SIGNS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
     let org = format!("{:08}", 10_000_000 + n);
     let weights = [3, 7, 9, 10, 5, 8, 4, 2];
-    let sum: u32 = org.bytes().zip(weights).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    let sum: u32 = org
+        .bytes()
+        .zip(weights)
+        .map(|(b, w)| u32::from(b - b'0') * w)
+        .sum();
     let c9 = match 11 - sum % 11 {
         10 => 'X',
         11 => '0',
@@ -168,7 +180,10 @@ pub async fn one(engine: &Engine, record: SourceRecord) -> (Outcome, i64) {
 
 /// The customer that holds a record.
 pub async fn holder(engine: &Engine, at: &str) -> i64 {
-    let view = engine.source_record(&key(at), None, &RowScope::All).await.expect("a record");
+    let view = engine
+        .source_record(&key(at), None, &RowScope::All)
+        .await
+        .expect("a record");
     view.customer.expect("a party")
 }
 
@@ -197,7 +212,10 @@ pub fn unmerge(customer: i64, leaving: &[&str]) -> Unmerge {
 }
 
 pub async fn assert_sound(engine: &Engine) {
-    assert_eq!(engine.verify().await.expect("a check"), Vec::<String>::new());
+    assert_eq!(
+        engine.verify().await.expect("a check"),
+        Vec::<String>::new()
+    );
 }
 
 /// The texts of a golden attribute.

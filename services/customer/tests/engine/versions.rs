@@ -21,47 +21,158 @@ async fn feed(
         outcomes.push(one(engine, v).await.0);
     }
     let id = holder(engine, A).await;
-    (outcomes, golden(engine, id, NAME).await, golden(engine, id, PHONE).await)
+    (
+        outcomes,
+        golden(engine, id, NAME).await,
+        golden(engine, id, PHONE).await,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_version_rules() {
     use Outcome::{Created, Superseded, Unchanged, Updated};
-    type Row = (&'static str, fn() -> Vec<SourceRecord>, &'static [Outcome], &'static str, &'static str);
+    type Row = (
+        &'static str,
+        fn() -> Vec<SourceRecord>,
+        &'static [Outcome],
+        &'static str,
+        &'static str,
+    );
     let (one, two) = ("上海云峰科技有限公司", "上海云峰信息技术有限公司");
     let _ = (one, two);
     let table: &[Row] = &[
-        ("a newer one wins", || vec![a(1, "甲公司", "13800000001"), a(2, "乙公司", "13800000002")],
-            &[Created, Updated], "乙公司", "13800000002"),
-        ("an older one is kept and never wins", || vec![a(2, "乙公司", "13800000002"), a(1, "甲公司", "13800000001")],
-            &[Created, Superseded], "乙公司", "13800000002"),
-        ("the same one is nothing new", || vec![a(1, "甲公司", "13800000001"), a(1, "甲公司", "13800000001")],
-            &[Created, Unchanged], "甲公司", "13800000001"),
-        ("an older one again is nothing new", || vec![a(1, "甲公司", "13800000001"), a(2, "乙公司", "13800000002"), a(1, "甲公司", "13800000001")],
-            &[Created, Updated, Unchanged], "乙公司", "13800000002"),
-        ("partial replaces what it names", || vec![a(1, "甲公司", "13800000001"), partial(org(A, 2, &[(PHONE, "13800000002")]))],
-            &[Created, Updated], "甲公司", "13800000002"),
-        ("partial null takes away", || vec![a(1, "甲公司", "13800000001"), partial(org(A, 2, &[(PHONE, "∅")]))],
-            &[Created, Updated], "甲公司", ""),
-        ("a late full version comes under the partial one", || vec![partial(org(A, 2, &[(PHONE, "13800000002")])), a(1, "甲公司", "13800000001")],
-            &[Created, Updated], "甲公司", "13800000002"),
-        ("full without a value takes it away", || vec![a(1, "甲公司", "13800000001"), org(A, 2, &[(NAME, "甲公司")])],
-            &[Created, Updated], "甲公司", ""),
-        ("without revision arrival decides", || vec![a(0, "甲公司", "13800000001"), a(0, "乙公司", "13800000002"), a(0, "甲公司", "13800000001")],
-            &[Created, Updated, Updated], "甲公司", "13800000001"),
-        ("without revision the last one again is nothing new", || vec![a(0, "甲公司", "13800000001"), a(0, "甲公司", "13800000001")],
-            &[Created, Unchanged], "甲公司", "13800000001"),
-        ("without revision never wins over one with", || vec![a(1, "甲公司", "13800000001"), a(0, "乙公司", "13800000002")],
-            &[Created, Superseded], "甲公司", "13800000001"),
-        ("a deletion keeps the values and is undone by a newer version",
-            || vec![a(1, "甲公司", "13800000001"), deleted(org(A, 2, &[])), partial(org(A, 3, &[(PHONE, "13800000003")]))],
-            &[Created, Updated, Updated], "甲公司", "13800000003"),
+        (
+            "a newer one wins",
+            || vec![a(1, "甲公司", "13800000001"), a(2, "乙公司", "13800000002")],
+            &[Created, Updated],
+            "乙公司",
+            "13800000002",
+        ),
+        (
+            "an older one is kept and never wins",
+            || vec![a(2, "乙公司", "13800000002"), a(1, "甲公司", "13800000001")],
+            &[Created, Superseded],
+            "乙公司",
+            "13800000002",
+        ),
+        (
+            "the same one is nothing new",
+            || vec![a(1, "甲公司", "13800000001"), a(1, "甲公司", "13800000001")],
+            &[Created, Unchanged],
+            "甲公司",
+            "13800000001",
+        ),
+        (
+            "an older one again is nothing new",
+            || {
+                vec![
+                    a(1, "甲公司", "13800000001"),
+                    a(2, "乙公司", "13800000002"),
+                    a(1, "甲公司", "13800000001"),
+                ]
+            },
+            &[Created, Updated, Unchanged],
+            "乙公司",
+            "13800000002",
+        ),
+        (
+            "partial replaces what it names",
+            || {
+                vec![
+                    a(1, "甲公司", "13800000001"),
+                    partial(org(A, 2, &[(PHONE, "13800000002")])),
+                ]
+            },
+            &[Created, Updated],
+            "甲公司",
+            "13800000002",
+        ),
+        (
+            "partial null takes away",
+            || {
+                vec![
+                    a(1, "甲公司", "13800000001"),
+                    partial(org(A, 2, &[(PHONE, "∅")])),
+                ]
+            },
+            &[Created, Updated],
+            "甲公司",
+            "",
+        ),
+        (
+            "a late full version comes under the partial one",
+            || {
+                vec![
+                    partial(org(A, 2, &[(PHONE, "13800000002")])),
+                    a(1, "甲公司", "13800000001"),
+                ]
+            },
+            &[Created, Updated],
+            "甲公司",
+            "13800000002",
+        ),
+        (
+            "full without a value takes it away",
+            || {
+                vec![
+                    a(1, "甲公司", "13800000001"),
+                    org(A, 2, &[(NAME, "甲公司")]),
+                ]
+            },
+            &[Created, Updated],
+            "甲公司",
+            "",
+        ),
+        (
+            "without revision arrival decides",
+            || {
+                vec![
+                    a(0, "甲公司", "13800000001"),
+                    a(0, "乙公司", "13800000002"),
+                    a(0, "甲公司", "13800000001"),
+                ]
+            },
+            &[Created, Updated, Updated],
+            "甲公司",
+            "13800000001",
+        ),
+        (
+            "without revision the last one again is nothing new",
+            || vec![a(0, "甲公司", "13800000001"), a(0, "甲公司", "13800000001")],
+            &[Created, Unchanged],
+            "甲公司",
+            "13800000001",
+        ),
+        (
+            "without revision never wins over one with",
+            || vec![a(1, "甲公司", "13800000001"), a(0, "乙公司", "13800000002")],
+            &[Created, Superseded],
+            "甲公司",
+            "13800000001",
+        ),
+        (
+            "a deletion keeps the values and is undone by a newer version",
+            || {
+                vec![
+                    a(1, "甲公司", "13800000001"),
+                    deleted(org(A, 2, &[])),
+                    partial(org(A, 3, &[(PHONE, "13800000003")])),
+                ]
+            },
+            &[Created, Updated, Updated],
+            "甲公司",
+            "13800000003",
+        ),
     ];
     for (title, versions, outcomes, name, phone) in table {
         on_both(async |house| {
             let engine = house.engine().await;
             let (o, n, p) = feed(&engine, versions()).await;
-            assert_eq!((&o[..], n.concat().as_str(), p.concat().as_str()), (*outcomes, *name, *phone), "{title}");
+            assert_eq!(
+                (&o[..], n.concat().as_str(), p.concat().as_str()),
+                (*outcomes, *name, *phone),
+                "{title}"
+            );
             // All in one batch gives the same.
             assert_sound(&engine).await;
         })
@@ -89,7 +200,12 @@ async fn one_batch_equals_many_and_equal_revisions_fall_to_the_content() {
             one(&engine, r).await;
         }
         let read = async |at: &str| {
-            engine.source_record(&key(at), None, &RowScope::All).await.unwrap().record.body
+            engine
+                .source_record(&key(at), None, &RowScope::All)
+                .await
+                .unwrap()
+                .record
+                .body
         };
         assert_eq!(read(A).await, read("crm/A").await);
         assert_sound(&engine).await;
@@ -111,14 +227,26 @@ async fn a_bad_record_is_refused_alone() {
         }
         let results = ingest(
             &engine,
-            vec![person(A, 2, &[(NAME, "张伟")]), unknown, odd, org("erp/B", 1, &[(NAME, "好公司")])],
+            vec![
+                person(A, 2, &[(NAME, "张伟")]),
+                unknown,
+                odd,
+                org("erp/B", 1, &[(NAME, "好公司")]),
+            ],
         )
         .await;
-        let reasons: Vec<_> =
-            results.iter().map(|r| r.error.as_ref().map(|e| e.reason)).collect();
+        let reasons: Vec<_> = results
+            .iter()
+            .map(|r| r.error.as_ref().map(|e| e.reason))
+            .collect();
         assert_eq!(
             reasons,
-            [Some("KIND_CHANGED"), Some("SOURCE_UNKNOWN"), Some("INVALID_FIELD"), None]
+            [
+                Some("KIND_CHANGED"),
+                Some("SOURCE_UNKNOWN"),
+                Some("INVALID_FIELD"),
+                None
+            ]
         );
         assert_eq!(results[3].outcome, Outcome::Created);
         // A refused record takes no number: the next one follows.
@@ -137,11 +265,17 @@ async fn deleting_every_record_deletes_the_customer_and_look_ups_go_on() {
         let view = engine.golden(id, &RowScope::All).await.unwrap();
         assert!(view.delete_time.is_some());
         assert_eq!(view.display_name, "甲公司");
-        let revisions = engine.revisions(id, None, 10, &RowScope::All).await.unwrap();
+        let revisions = engine
+            .revisions(id, None, 10, &RowScope::All)
+            .await
+            .unwrap();
         let kinds: Vec<_> = revisions.iter().map(|r| r.kind).collect();
         assert_eq!(kinds, [ChangeKind::Deleted, ChangeKind::Created]);
         one(&engine, a(3, "甲公司", "13800000001")).await;
-        assert_eq!(engine.golden(id, &RowScope::All).await.unwrap().delete_time, None);
+        assert_eq!(
+            engine.golden(id, &RowScope::All).await.unwrap().delete_time,
+            None
+        );
         assert_sound(&engine).await;
     })
     .await;
@@ -156,8 +290,17 @@ async fn the_past_can_be_read() {
         // Came late: part of the present, not of the past.
         one(&engine, partial(org(A, 1, &[(EMAIL, "old@example.com")]))).await;
         let names = async |revision| {
-            let view = engine.golden_at(id, revision, &RowScope::All).await.unwrap();
-            view.values.iter().find(|v| v.value.attribute == NAME).unwrap().value.datum.clone()
+            let view = engine
+                .golden_at(id, revision, &RowScope::All)
+                .await
+                .unwrap();
+            view.values
+                .iter()
+                .find(|v| v.value.attribute == NAME)
+                .unwrap()
+                .value
+                .datum
+                .clone()
         };
         assert_eq!(names(1).await.text(), Some("乙公司"));
         assert_eq!(names(2).await.text(), Some("丙公司"));
@@ -178,11 +321,21 @@ async fn a_request_id_makes_one_of_two() {
             body: body.to_vec(),
         };
         let batch = vec![a(0, "甲公司", "13800000001"), a(0, "乙公司", "13800000002")];
-        let first = engine.ingest(batch.clone(), Some(request(b"x"))).await.unwrap();
+        let first = engine
+            .ingest(batch.clone(), Some(request(b"x")))
+            .await
+            .unwrap();
         assert_eq!(first[1].version, 2);
         // Without the id these arrivals would be two more versions.
-        let again = engine.ingest(batch.clone(), Some(request(b"x"))).await.unwrap();
-        assert!(again.iter().all(|r| r.outcome == Outcome::Unchanged && r.version == 2));
+        let again = engine
+            .ingest(batch.clone(), Some(request(b"x")))
+            .await
+            .unwrap();
+        assert!(
+            again
+                .iter()
+                .all(|r| r.outcome == Outcome::Unchanged && r.version == 2)
+        );
         assert_eq!(again[0].customer, first[0].customer);
         let other = engine.ingest(batch, Some(request(b"y"))).await.unwrap_err();
         assert_eq!(other.reason, "REQUEST_ID_REUSED");
@@ -194,9 +347,15 @@ async fn a_request_id_makes_one_of_two() {
 async fn checking_only_stores_nothing() {
     on_both(async |house| {
         let engine = house.engine().await;
-        let results = engine.check_ingest(vec![a(1, "甲公司", "13800000001")]).await.unwrap();
+        let results = engine
+            .check_ingest(vec![a(1, "甲公司", "13800000001")])
+            .await
+            .unwrap();
         assert_eq!(results[0].outcome, Outcome::Created);
-        let missing = engine.source_record(&key(A), None, &RowScope::All).await.unwrap_err();
+        let missing = engine
+            .source_record(&key(A), None, &RowScope::All)
+            .await
+            .unwrap_err();
         assert_eq!(missing.code, Code::NotFound);
     })
     .await;

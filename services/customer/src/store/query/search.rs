@@ -49,7 +49,7 @@ pub async fn hits(
         let count = conn
             .fetch_one(
                 "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM tokens WHERE token IN LIST($1) \
-                 LIMIT $2) AS some",
+                 LIMIT $2) AS counted",
                 args![term.clone(), COUNTED],
             )
             .await?

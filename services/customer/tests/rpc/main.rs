@@ -1,0 +1,10 @@
+//! The RPCs over a real tonic server in this process, with grants made up by the test.
+
+mod changes;
+mod hostile;
+mod house;
+mod masks;
+mod replays;
+mod search;
+mod streams;
+mod walls;
