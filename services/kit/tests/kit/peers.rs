@@ -257,3 +257,34 @@ async fn of_several_programs_one_refreshes() {
     assert_eq!(load(&path).unwrap().refresh_token, "refresh-1");
     running.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_is_asked_about_and_a_lost_identity_closes_the_door() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Host::builder(config("lost", dir.path(), &[]));
+    let identity = identity.service::<FakeIdentity>().start().await.unwrap();
+    let url = format!("peers.identity=http://{}", identity.addr());
+    let set = [url.as_str(), "access.max_staleness_seconds=2"];
+    let customer = Host::builder(config("lost", dir.path(), &set));
+    let customer = customer.service::<FakeCustomer>().start().await.unwrap();
+    customer.ready(Duration::from_secs(20)).await.unwrap();
+    let mut client = matcher(remote(&customer, Some(&user_token("users/mei"))));
+    // Nothing changes for twice the longest staleness, and calls go on.
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        client.match_party(party(0)).await.unwrap();
+    }
+    identity.stop().await.unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(8);
+    let refused = loop {
+        match client.match_party(party(0)).await {
+            Ok(_) => assert!(std::time::Instant::now() < until, "the door stays open"),
+            Err(status) => break failure(&status),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(refused.reason, "ACCESS_SNAPSHOT_STALE");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    customer.ready(Duration::ZERO).await.unwrap_err();
+    customer.stop().await.unwrap();
+}
