@@ -1,11 +1,16 @@
 //! The connector trait and the words around it: spec, stream, page, cursor, row error.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt as _};
 use jinke_types::{Code, Failure, SourceRecord};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::spec::{Settings, Spec};
+use crate::{
+    spec::{Settings, Spec},
+    sweep::{KnownRecords, SweepLimit},
+};
 
 /// At most this many records are in one [`Page`], so that a page fits one ingest batch.
 pub const MAX_PAGE_RECORDS: usize = 500;
@@ -43,6 +48,26 @@ pub trait Connector: Send + Sync + 'static {
         stream: &str,
         cursor: Option<Cursor>,
     ) -> BoxStream<'static, Result<Page, PullError>>;
+
+    /// Compares the ids the foreign system has now with those that `known` has, and yields a
+    /// deletion for each that is gone; see [`crate::sweep`]. A connector of a system that tells
+    /// its deletions, or has no ids to list, keeps this default, which is
+    /// `SWEEP_NOT_OFFERED`.
+    async fn sweep(
+        &self,
+        stream: &str,
+        known: Arc<dyn KnownRecords>,
+        limit: SweepLimit,
+    ) -> BoxStream<'static, Result<Page, PullError>> {
+        let _ = (stream, known, limit);
+        let failure = Failure::new(
+            Code::Unimplemented,
+            "SWEEP_NOT_OFFERED",
+            "this connector cannot look for deleted records",
+        );
+        let error = PullError::new(PullErrorKind::Unreadable, failure);
+        futures::stream::iter([Err(error)]).boxed()
+    }
 }
 
 /// One list a connector can pull.
@@ -90,14 +115,19 @@ impl Cursor {
         {
             return Ok(state);
         }
-        Err(PullError::new(
+        Err(Self::unknown())
+    }
+
+    /// `CURSOR_UNKNOWN`: the cursor is not one of this stream.
+    pub fn unknown() -> PullError {
+        PullError::new(
             PullErrorKind::CursorUnknown,
             Failure::new(
                 Code::InvalidArgument,
                 "CURSOR_UNKNOWN",
                 "this connector did not make the cursor; reset it to pull from the start",
             ),
-        ))
+        )
     }
 }
 

@@ -16,6 +16,13 @@
 //! | [`row`] | a foreign row before the mapping reads it |
 //! | [`mapping`] | the mapping as data, its guess and preview, reading rows by it |
 //! | [`parse`] | dates, amounts, numbers and truth as people write them |
+//! | [`http`] | calling a foreign system: authentication, retries, rate budget |
+//! | [`paging`] | offset and link pages |
+//! | [`incremental`] | a cursor over times of change that neither loses nor repeats rows |
+//! | [`sweep`] | finding deletions by comparing all ids |
+//! | [`drift`] | columns that are missing, new or of another type |
+//! | [`testing`] | a fake server with scripted faults, and helpers for tests |
+//! | [`conformance`] | the cases every connector passes |
 //!
 //! # How to add a connector
 //!
@@ -46,11 +53,18 @@
 //!
 //! `docs/adding-a-connector.md` is the longer walk.
 
+pub mod conformance;
 pub mod connector;
+pub mod drift;
+pub mod http;
+pub mod incremental;
 pub mod mapping;
+pub mod paging;
 pub mod parse;
 pub mod row;
 pub mod spec;
+pub mod sweep;
+pub mod testing;
 
 pub use connector::{
     Column, Connector, Cursor, Effect, Location, MAX_CURSOR_BYTES, MAX_PAGE_ERRORS,
@@ -59,3 +73,4 @@ pub use connector::{
 pub use mapping::{Guess, Mapping, Output, Preview, RowReader, guess};
 pub use row::{Cell, Row};
 pub use spec::{ConfigKey, Settings, Spec, ValueType};
+pub use sweep::{Known, KnownRecords, SweepLimit};
