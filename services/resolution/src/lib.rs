@@ -50,6 +50,7 @@
 //! What a hostile record can cost is bounded: see the limits in [`mod@standardize`],
 //! [`MAX_KEYS`] and [`search`]. No input panics.
 
+pub mod batch;
 pub mod block;
 pub mod cluster;
 pub mod compare;

@@ -11,7 +11,7 @@ pub mod contact;
 pub mod identifier;
 mod keys;
 pub mod org_name;
-mod org_words;
+pub(crate) mod org_words;
 pub mod person_name;
 pub mod region;
 pub mod text;

@@ -43,7 +43,7 @@ pub(super) const COMPASS: &[&str] = &[
 
 /// Legal forms of Latin names, as tokens without dots.
 #[rustfmt::skip]
-pub(super) const LATIN_LEGAL: &[&str] = &[
+pub(crate) const LATIN_LEGAL: &[&str] = &[
     "ltd", "limited", "co", "company", "inc", "incorporated", "llc", "llp", "lp", "corp",
     "corporation", "plc", "gmbh", "ag", "kg", "kgaa", "ug", "ev", "mbh", "sa", "sas", "sarl",
     "srl", "spa", "sl", "bv", "nv", "oy", "oyj", "ab", "as", "aps", "a/s", "pte", "pty", "pvt",

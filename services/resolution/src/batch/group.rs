@@ -1,0 +1,139 @@
+//! Clustering scored pairs of rows.
+//!
+//! Pairs are taken from the best to the worst, ties by the order of names. Two groups are
+//! joined when the pairs between them, the missing ones scored on demand, speak for it on
+//! average, so that a single bridge does not weld groups that otherwise disagree (average
+//! linkage of Sokal and Michener, 1958, with scores capped so that one equal code does not
+//! outvote everything). In a link two groups with rows of one source are never joined.
+
+use super::parallel;
+
+/// A scored pair of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scored {
+    /// One row.
+    pub a: u32,
+    /// The other.
+    pub b: u32,
+    /// Log2 of the odds that both are one thing, in milli-bits.
+    pub score: i32,
+}
+
+/// Largest number of rows of a group that speak for it.
+const SPEAKERS: usize = 12;
+
+/// What clustering asks.
+pub(super) struct Ask<'a> {
+    /// Order of rows by name.
+    pub(super) ranks: &'a [u32],
+    /// The source of a row.
+    pub(super) source: &'a (dyn Fn(u32) -> u32 + Sync),
+    /// At most one row per source and group.
+    pub(super) link: bool,
+    /// Scores any two rows.
+    pub(super) score: &'a (dyn Fn(u32, u32) -> i32 + Sync),
+    /// From here on two rows are joined.
+    pub(super) threshold: i32,
+    /// Scores count up to so far from the threshold.
+    pub(super) cap: i32,
+}
+
+fn find(parent: &mut [u32], mut x: u32) -> u32 {
+    while parent[x as usize] != x {
+        let up = parent[parent[x as usize] as usize];
+        parent[x as usize] = up;
+        x = up;
+    }
+    x
+}
+
+/// For every row the row that stands for its cluster: the first of it by name.
+pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usize) -> Vec<u32> {
+    let mut kept: Vec<Scored> = pairs
+        .iter()
+        .copied()
+        .filter(|p| p.score >= ask.threshold)
+        .collect();
+    let mut parent: Vec<u32> = (0..rows as u32).collect();
+    for p in &kept {
+        let (x, y) = (find(&mut parent, p.a), find(&mut parent, p.b));
+        parent[x.max(y) as usize] = x.min(y);
+    }
+    let mut component: Vec<(u32, Scored)> = kept
+        .drain(..)
+        .map(|p| (find(&mut parent, p.a), p))
+        .collect();
+    component.sort_by_key(|x| x.0);
+    let parts: Vec<&[(u32, Scored)]> = component.chunk_by(|a, b| a.0 == b.0).collect();
+    let found = parallel::flat(threads, parts.len(), 256, |range| {
+        parts[range].iter().flat_map(|p| one(p, ask)).collect()
+    });
+    let mut out: Vec<u32> = (0..rows as u32).collect();
+    for (row, head) in found {
+        out[row as usize] = head;
+    }
+    out
+}
+
+/// Clusters one component: rows with the row that stands for them.
+fn one(part: &[(u32, Scored)], ask: &Ask<'_>) -> Vec<(u32, u32)> {
+    let rank = |r: u32| ask.ranks[r as usize];
+    let mut rows: Vec<u32> = part.iter().flat_map(|(_, p)| [p.a, p.b]).collect();
+    rows.sort_unstable_by_key(|r| rank(*r));
+    rows.dedup();
+    let place = |row: u32| {
+        rows.binary_search_by_key(&rank(row), |r| rank(*r))
+            .unwrap_or(0)
+    };
+    // From here on rows are places in the order of names.
+    let mut edges: Vec<(i32, usize, usize)> = part
+        .iter()
+        .map(|(_, p)| {
+            let (a, b) = (place(p.a), place(p.b));
+            (p.score, a.min(b), a.max(b))
+        })
+        .collect();
+    edges.sort_unstable_by(|x, y| y.0.cmp(&x.0).then((x.1, x.2).cmp(&(y.1, y.2))));
+    edges.dedup();
+    let mut group: Vec<usize> = (0..rows.len()).collect();
+    let mut members: Vec<Vec<usize>> = (0..rows.len()).map(|i| vec![i]).collect();
+    for (_, a, b) in edges {
+        let (x, y) = (group[a], group[b]);
+        if x == y || !may_join(&members[x], &members[y], &rows, ask) {
+            continue;
+        }
+        let (keep, gone) = if x < y { (x, y) } else { (y, x) };
+        let moved = std::mem::take(&mut members[gone]);
+        for m in &moved {
+            group[*m] = keep;
+        }
+        members[keep].extend(moved);
+        members[keep].sort_unstable();
+    }
+    group
+        .iter()
+        .enumerate()
+        .map(|(i, g)| (rows[i], rows[members[*g][0]]))
+        .collect()
+}
+
+fn may_join(x: &[usize], y: &[usize], rows: &[u32], ask: &Ask<'_>) -> bool {
+    if ask.link {
+        let source = |i: &usize| (ask.source)(rows[*i]);
+        if x.iter().any(|i| y.iter().any(|j| source(i) == source(j))) {
+            return false;
+        }
+    }
+    if x.len() == 1 && y.len() == 1 {
+        return true;
+    }
+    let (mut sum, mut pairs) = (0_i64, 0);
+    for i in x.iter().take(SPEAKERS) {
+        for j in y.iter().take(SPEAKERS) {
+            let apart = (ask.score)(rows[*i], rows[*j]).saturating_sub(ask.threshold);
+            sum += i64::from(apart.clamp(-ask.cap, ask.cap));
+            pairs += 1;
+        }
+    }
+    pairs == 0 || sum >= 0
+}

@@ -1,0 +1,247 @@
+//! Resolving any table: standardize, block, learn, score, cluster.
+
+use std::collections::BTreeMap;
+
+use super::{
+    At, Options, Outcome, Phase, Progress, TableError,
+    cells::{self, Cells},
+    group::{self, Scored},
+    keys,
+    levels::{Comparer, Pattern},
+    model::{ColumnModel, Mode, Model},
+    parallel,
+    table::Table,
+    train::{self, Trained, milli},
+};
+
+/// Most values and words of a column that a model lists.
+const LISTED: usize = 20_000;
+/// Log2 of the odds (998 to 2) above which a machine may merge alone, in milli-bits.
+const MERGE: i32 = 8_960;
+/// Scores this far below the balance point are forgotten.
+const FORGOTTEN: i32 = 4_000;
+/// A score speaks for or against a group up to so far from the threshold.
+const CAP: i32 = 9_000;
+
+/// The weights of a model by column and level.
+struct Weights {
+    of: Vec<Vec<i32>>,
+    priors: [i32; 2],
+}
+
+impl Weights {
+    fn score(&self, comparer: &Comparer<'_>, side: u8, a: u32, b: u32, p: Pattern) -> i32 {
+        let levels: i32 = self.of.iter().enumerate().map(|(c, w)| w[p.level(c)]).sum();
+        levels + self.priors[usize::from(side)] + comparer.rarity(p, a as usize, b as usize)
+    }
+}
+
+/// Resolves a table with the model given, or one learned from the table.
+pub(super) fn resolve(
+    table: &Table,
+    model: Option<&Model>,
+    options: &Options,
+    progress: &Progress<'_>,
+) -> Result<Outcome, TableError> {
+    let rows = table.len();
+    let threads = options.threads;
+    progress(Phase::Standardize, 0, rows as u64);
+    let mut columns = cells::columns(table, threads);
+    let tables: Vec<ColumnModel> = match model {
+        Some(m) => {
+            if !m.columns.iter().map(|c| &c.column).eq(&table.columns) {
+                return Err(TableError::OtherColumns);
+            }
+            m.columns.clone()
+        }
+        None => columns
+            .iter()
+            .enumerate()
+            .map(|(c, cells)| frequencies(table, c, cells))
+            .collect(),
+    };
+    for (cells, t) in columns.iter_mut().zip(&tables) {
+        cells.weigh_words(|w, _| t.words.get(w).copied().unwrap_or(t.rare_word));
+    }
+    progress(Phase::Block, 0, rows as u64);
+    let ranks = table.ranks();
+    let mode = model.map_or(options.mode, |m| m.mode);
+    let side = |a: u32, b: u32| -> Option<u8> {
+        let across = table.source_of(a as usize) != table.source_of(b as usize);
+        match mode {
+            Mode::Dedupe => Some(0),
+            Mode::Link => across.then_some(1),
+            Mode::Both => Some(u8::from(across)),
+        }
+    };
+    let (pairs, blocking) =
+        keys::candidates(&columns, &ranks, &|a, b| side(a, b).is_some(), threads);
+    progress(Phase::Train, 0, pairs.len() as u64);
+    let unpack = |p: u64| ((p >> 32) as u32, p as u32);
+    let patterns: Vec<Pattern> = {
+        let comparer = Comparer::new(&columns);
+        parallel::flat(threads, pairs.len(), 65_536, |range| {
+            let each = pairs[range].iter().map(|p| unpack(*p));
+            each.map(|(a, b)| comparer.pattern(a as usize, b as usize))
+                .collect()
+        })
+    };
+    let model = match model {
+        Some(m) => m.clone(),
+        None => learn(
+            table, &columns, tables, &pairs, &patterns, &ranks, &side, mode, threads,
+        ),
+    };
+    for (cells, c) in columns.iter_mut().zip(&model.columns) {
+        let rare: Vec<i32> = (0..cells.len() as u32)
+            .map(|v| c.rarity.get(cells.text(v)).copied().unwrap_or(c.rare))
+            .collect();
+        cells.rarity = rare;
+    }
+    progress(Phase::Compare, 0, pairs.len() as u64);
+    let comparer = Comparer::new(&columns);
+    let weights = Weights {
+        of: model.columns.iter().map(|c| c.weights.clone()).collect(),
+        priors: model.priors,
+    };
+    let scored: Vec<Scored> = parallel::flat(threads, pairs.len(), 65_536, |range| {
+        let mut out = Vec::new();
+        for i in range {
+            let (a, b) = unpack(pairs[i]);
+            let score = weights.score(&comparer, side(a, b).unwrap_or(0), a, b, patterns[i]);
+            if score >= model.balance - FORGOTTEN {
+                out.push(Scored { a, b, score });
+            }
+        }
+        out
+    });
+    let candidates = pairs.len() as u64;
+    drop((pairs, patterns));
+    progress(Phase::Cluster, 0, scored.len() as u64);
+    let ask = group::Ask {
+        ranks: &ranks,
+        source: &|r| table.source_of(r as usize),
+        link: mode == Mode::Link,
+        score: &|a, b| {
+            let s = side(a, b).unwrap_or(0);
+            weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
+        },
+        threshold: match options.at {
+            At::Balance => model.balance,
+            At::Merge => model.merge,
+        },
+        cap: CAP,
+    };
+    let heads = group::cluster(rows, &scored, &ask, threads);
+    Ok(Outcome {
+        heads,
+        candidates,
+        blocking,
+        scored,
+        model: Some(model),
+        ..Outcome::default()
+    })
+}
+
+/// How rare values and words of a column are.
+fn frequencies(table: &Table, c: usize, cells: &Cells) -> ColumnModel {
+    let known = cells.known().max(1) as f64;
+    let mut words: Vec<(u32, u32)> = (0..cells.word_rows.len() as u32)
+        .map(|w| (cells.word_rows[w as usize], w))
+        .filter(|x| x.0 > 1)
+        .collect();
+    words.sort_unstable_by(|x, y| y.0.cmp(&x.0).then(x.1.cmp(&y.1)));
+    // Every word as frequent as the last one listed is left out with it.
+    let least = words.get(LISTED).map_or(0, |x| x.0);
+    words.retain(|x| x.0 > least);
+    let text = |w: u32| cells.vocabulary.word(w).iter().collect::<String>();
+    let weight = |rows: u32| milli(known / f64::from(rows)).max(0) as u32;
+    ColumnModel {
+        column: table.columns[c].clone(),
+        weights: Vec::new(),
+        m: Vec::new(),
+        u: Vec::new(),
+        rare: 0,
+        rarity: BTreeMap::new(),
+        rare_word: weight(least.max(1)),
+        words: words.iter().map(|(n, w)| (text(*w), weight(*n))).collect(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, all of it needed")]
+fn learn(
+    table: &Table,
+    columns: &[Cells],
+    mut tables: Vec<ColumnModel>,
+    pairs: &[u64],
+    patterns: &[Pattern],
+    ranks: &[u32],
+    side: &(dyn Fn(u32, u32) -> Option<u8> + Sync),
+    mode: Mode,
+    threads: usize,
+) -> Model {
+    let comparer = Comparer::new(columns);
+    let counts = train::count(threads, pairs.len() as u64, |i| {
+        let p = pairs[i as usize];
+        side((p >> 32) as u32, p as u32).map(|s| (s, patterns[i as usize]))
+    });
+    let mut by_rank = vec![0_u32; ranks.len()];
+    for (row, r) in ranks.iter().enumerate() {
+        by_rank[*r as usize] = row as u32;
+    }
+    let random = train::random_pairs(&comparer, &by_rank, side, threads);
+    let n = table.len() as f64;
+    let mut of_source = vec![0_f64; table.sources.len()];
+    for row in 0..table.len() {
+        of_source[table.source_of(row) as usize] += 1.0;
+    }
+    let all = n * (n - 1.0) / 2.0;
+    let within: f64 = of_source.iter().map(|k| k * (k - 1.0) / 2.0).sum();
+    let total = match mode {
+        Mode::Dedupe => [all, 0.0],
+        Mode::Link => [0.0, all - within],
+        Mode::Both => [within, all - within],
+    };
+    let found = train::train(&comparer, &counts, &random, total, table.len());
+    let weights = found.weights();
+    // A row has so many partners on average: they share its values, which makes them no less
+    // rare.
+    let partners = 2.0 * (found.matches[0] + found.matches[1]) / n.max(1.0);
+    let millionths = |r: &Vec<f64>| r.iter().map(|x| (x * 1e6).round() as u32).collect();
+    for (c, t) in tables.iter_mut().enumerate() {
+        t.weights.clone_from(&weights[c]);
+        t.m = millionths(&found.m[c]);
+        t.u = millionths(&found.u[c]);
+        rarities(t, &columns[c], &found, c, partners);
+    }
+    let priors = found.priors();
+    Model {
+        mode,
+        priors,
+        balance: 0,
+        merge: MERGE,
+        columns: tables,
+    }
+}
+
+/// Term frequencies: an equal value weighs log2(m / its own share) instead of log2(m / u).
+fn rarities(t: &mut ColumnModel, cells: &Cells, found: &Trained, c: usize, partners: f64) {
+    let known = cells.known().max(1) as f64;
+    let u = found.u[c][1];
+    let adjust = |rows: u32| {
+        let rows = f64::from(rows) / (1.0 + partners.min(4.0));
+        milli(u * known / rows.max(1.0)).clamp(-8_000, 3_000)
+    };
+    let mut values: Vec<(u32, u32)> = (1..cells.len() as u32)
+        .map(|v| (cells.count[v as usize], v))
+        .filter(|x| adjust(x.0) != adjust(1))
+        .collect();
+    values.sort_unstable_by(|x, y| y.0.cmp(&x.0).then(x.1.cmp(&y.1)));
+    let least = values.get(LISTED).map_or(0, |x| x.0);
+    values.retain(|x| x.0 > least);
+    t.rare = adjust(least.max(1));
+    t.rarity = values
+        .iter()
+        .map(|(n, v)| (cells.text(*v).to_owned(), adjust(*n)))
+        .collect();
+}
