@@ -110,26 +110,29 @@ impl Viewer {
     }
 }
 
-/// The class of what a comparison of the rule sets shows. An unknown one has the most guarded
-/// class there is, so that a new comparison shows nothing until it is listed here.
-pub fn class_of_comparison(name: &str, kind: PartyKind) -> FieldClass {
+/// The class of what a comparison of the rule sets shows, where it is known. A comparison that looks
+/// at values of several classes has the most guarded of them: a region is taken from addresses
+/// too, a domain from email addresses, and other identifiers may be passports.
+fn listed_class(name: &str, kind: PartyKind) -> Option<FieldClass> {
     let person = kind == PartyKind::Person;
-    match name {
-        "name" | "short_name" | "former_name" | "english_name" | "name_core" | "brand" => {
-            jinke_types::class_of("name", "", person)
-        }
-        "legal_representative" | "contact_name" | "contact" => FieldClass::PersonName,
-        "phone" | "mobile" | "landline" | "email" => FieldClass::Contact,
-        "address" => FieldClass::Address,
-        "bank_account" => FieldClass::Financial,
-        "date_of_birth" | "birth" => FieldClass::Sensitive,
-        "uscc" | "org_code" | "reg_no" | "tax_no" | "vat" | "duns" | "lei" | "identifier" => {
-            jinke_types::class_of("identifier", "uscc", person)
-        }
-        "id_card" | "passport" => FieldClass::PersonIdentifier,
-        "website" | "domain" | "region" | "industry" | "employer" | "title" => FieldClass::Public,
-        _ => FieldClass::Sensitive,
-    }
+    Some(match name {
+        "name" | "branch" => jinke_types::class_of("name", "", person),
+        "employer" => FieldClass::Public,
+        "contact" => FieldClass::PersonName,
+        "phone" | "email" | "domain" => FieldClass::Contact,
+        "address" | "region" => FieldClass::Address,
+        "bank" => FieldClass::Financial,
+        "birth" => FieldClass::Sensitive,
+        "uscc" => jinke_types::class_of("identifier", "uscc", person),
+        "id_card" | "identifier" => FieldClass::PersonIdentifier,
+        _ => return None,
+    })
+}
+
+/// Whether the values of a comparison may be shown. Those of an unknown one may not, so that a new
+/// comparison shows nothing until it is listed.
+pub fn shows_comparison(mask: &FieldMask, name: &str, kind: PartyKind) -> bool {
+    listed_class(name, kind).is_some_and(|class| mask.allows(class))
 }
 
 /// The mask function: clears in `answer` whatever `mask` does not allow. Masking twice is masking
@@ -165,6 +168,25 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), scopes.len() * masks.len());
+    }
+
+    #[test]
+    fn every_comparison_of_the_rules_has_a_class() {
+        let rules = jinke_resolution::Rules::embedded();
+        for kind in [PartyKind::Organization, PartyKind::Person] {
+            for comparison in &rules.of(kind).comparisons {
+                assert!(
+                    listed_class(&comparison.name, kind).is_some(),
+                    "{}",
+                    comparison.name
+                );
+            }
+        }
+        assert!(!shows_comparison(
+            &FieldMask::all(),
+            "shoe_size",
+            PartyKind::Person
+        ));
     }
 
     #[test]

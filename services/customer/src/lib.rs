@@ -35,7 +35,7 @@ pub mod error;
 pub mod rpc;
 pub mod store;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jinke_kit::{Built, Check, Service, ServiceContext};
 use jinke_store::{Database, changelog, keys::KeyRing};
@@ -51,6 +51,9 @@ use convert::pb::{
 };
 use engine::Engine;
 use rpc::{Api, Regrant, numbers::Numbers, page::Pages};
+
+/// How old a gauge may be at most.
+const GAUGES: Duration = Duration::from_secs(5);
 
 /// The service, for [`jinke_kit::run`] and the suite.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +117,7 @@ impl Service for Customer {
         };
         let built = Built::new()
             .check(DatabaseAnswers(db.clone()))
-            .task("feed-position", {
+            .task("gauges", {
                 let shutdown = ctx.shutdown;
                 async move {
                     shutdown.unless(follow_head(db, numbers, limits.poll)).await;
@@ -125,18 +128,20 @@ impl Service for Customer {
     }
 }
 
-/// Keeps the gauge of the feed's newest position.
-async fn follow_head(db: Database, numbers: Numbers, poll: std::time::Duration) {
+/// Keeps the gauges of the feed's newest position and of the database's connections.
+async fn follow_head(db: Database, numbers: Numbers, poll: Duration) {
     let mut known = -1;
     loop {
-        match changelog::wait(&db, known, poll).await {
-            Ok(head) => {
+        match tokio::time::timeout(GAUGES, changelog::wait(&db, known, poll)).await {
+            Ok(Ok(head)) => {
                 known = head;
                 numbers.feed_head.set(head);
             }
             // The readiness check reports a database that is away; here it is enough to wait.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_secs(5)).await,
+            Ok(Err(_)) => tokio::time::sleep(GAUGES).await,
+            Err(_) => {}
         }
+        numbers.pool(db.pool_state());
     }
 }
 

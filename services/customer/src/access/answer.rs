@@ -7,7 +7,7 @@
 use jinke_proto::jinke::{customer::v1 as pb, r#type::v1 as ty};
 use jinke_types::{FieldClass, FieldMask, PartyKind};
 
-use super::class_of_comparison;
+use super::shows_comparison;
 use crate::convert::record::party_kind;
 
 /// An answer that can be masked.
@@ -149,7 +149,7 @@ impl Masked for pb::GetCustomerLineageResponse {
 
 fn compared(results: &mut [pb::ComparisonResult], kind: PartyKind, mask: &FieldMask) {
     for result in results {
-        if !mask.allows(class_of_comparison(&result.comparison, kind)) {
+        if !shows_comparison(mask, &result.comparison, kind) {
             result.left_value.clear();
             result.right_value.clear();
         }

@@ -69,9 +69,11 @@ pub fn value(check: &mut Check, path: &str, v: pb::Value) -> Option<Value> {
         check.wrong::<()>(join(path, "scheme"), "an identifier needs its scheme");
     }
     let country = check.word(join(path, "country"), v.country, 2, "");
-    if country.as_deref().is_some_and(|c| {
-        !c.is_empty() && !(c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase()))
-    }) {
+    let two_capitals = |c: &str| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase());
+    if country
+        .as_deref()
+        .is_some_and(|c| !c.is_empty() && !two_capitals(c))
+    {
         check.wrong::<()>(
             join(path, "country"),
             "is not an ISO 3166 code of two capital letters",

@@ -22,7 +22,7 @@ const MAX_CHUNKS: usize = 10;
 
 enum By {
     Record(RecordKey),
-    Value(Value),
+    Value(Box<Value>),
 }
 
 /// Customers with this record, identifier, phone or email.
@@ -61,12 +61,12 @@ pub async fn run(
             let value = required(&mut check, "identifier.value", i.value);
             scheme
                 .zip(value)
-                .map(|(scheme, text)| By::Value(Value::identifier(&scheme, text)))
+                .map(|(scheme, text)| By::Value(Box::new(Value::identifier(&scheme, text))))
         }
         Some(B::Phone(phone)) => required(&mut check, "phone", phone)
-            .map(|text| By::Value(Value::text(attribute::PHONE, text))),
+            .map(|text| By::Value(Box::new(Value::text(attribute::PHONE, text)))),
         Some(B::Email(email)) => required(&mut check, "email", email)
-            .map(|text| By::Value(Value::text(attribute::EMAIL, text))),
+            .map(|text| By::Value(Box::new(Value::text(attribute::EMAIL, text)))),
     };
     let (by, full) = check.finish(by.zip(full))?;
     let views = match by {

@@ -2,7 +2,7 @@
 
 use jinke_kit::Metrics;
 use jinke_types::Failure;
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::convert::pb;
 
@@ -19,6 +19,10 @@ pub struct Numbers {
     pub feed_head: IntGauge,
     /// Changes that left by list or watch.
     pub feed_changes: IntCounterVec,
+    /// Connections to the database, by state.
+    pub connections: IntGaugeVec,
+    /// Transactions tried anew because of another one.
+    pub conflicts: IntGauge,
 }
 
 impl Numbers {
@@ -61,13 +65,43 @@ impl Numbers {
                 &["call"],
             )
             .map_err(Failure::internal)?,
+            connections: IntGaugeVec::new(
+                Opts::new(
+                    "jinke_customer_database_connections",
+                    "Connections to the database: open, idle, and the most there may be.",
+                ),
+                &["state"],
+            )
+            .map_err(Failure::internal)?,
+            conflicts: IntGauge::new(
+                "jinke_customer_database_conflicts",
+                "Transactions tried anew because of another one, since start.",
+            )
+            .map_err(Failure::internal)?,
         };
         metrics.register(this.records.clone())?;
         metrics.register(this.ingest_seconds.clone())?;
         metrics.register(this.ingest_waiting.clone())?;
         metrics.register(this.feed_head.clone())?;
         metrics.register(this.feed_changes.clone())?;
+        metrics.register(this.connections.clone())?;
+        metrics.register(this.conflicts.clone())?;
         Ok(this)
+    }
+
+    /// Takes over what the connections do.
+    pub fn pool(&self, state: jinke_store::PoolState) {
+        for (label, n) in [
+            ("open", state.open),
+            ("idle", state.idle),
+            ("max", state.max),
+        ] {
+            self.connections
+                .with_label_values(&[label])
+                .set(i64::from(n));
+        }
+        self.conflicts
+            .set(i64::try_from(state.conflicts).unwrap_or(i64::MAX));
     }
 
     /// Counts the outcomes of a batch.

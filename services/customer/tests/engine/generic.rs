@@ -18,7 +18,7 @@ async fn a_shared_phone_stops_and_starts_to_count() {
         let house = House::with_rules(db, narrow_rules(3, 3));
         let engine = house.engine().await;
         sources(&engine).await;
-        let shared = (PHONE, "13812345678");
+        let shared = (PHONE, "13816997452");
         let names = [
             "上海云峰科技有限公司",
             "云峰科技有限公司",

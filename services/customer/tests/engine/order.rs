@@ -45,7 +45,7 @@ const PHONES: [&str; 5] = [
     "+86 138-1234-5678",
     "13900001111",
     "021-61234567",
-    "13812345679",
+    "13816997453",
 ];
 const EMAILS: [&str; 3] = ["zhangwei@yunfeng.cn", "info@lanhai.cn", "wf@qq.com"];
 const SOURCES: [&str; 3] = ["erp", "crm", "chat"];

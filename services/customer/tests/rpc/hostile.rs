@@ -287,6 +287,32 @@ async fn sealed_fields_cannot_be_sorted_by() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_have_no_order_for_those_who_do_not_see_every_source() {
+    on_each_engine(async |house| {
+        let list = pb::ListCustomersRequest {
+            filter: "kind = ORGANIZATION".to_owned(),
+            order_by: "display_name".to_owned(),
+            ..Default::default()
+        };
+        // The stored name may come from a walled source, and the order would tell it.
+        let refused = house
+            .customers("reader")
+            .list_customers(list.clone())
+            .await
+            .unwrap_err();
+        assert_eq!(reason(&refused), "SEALED_FIELD");
+        assert!(
+            house
+                .customers("finance")
+                .list_customers(list)
+                .await
+                .is_ok()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn page_tokens_serve_their_own_request_only() {
     on_each_engine(async |house| {
         house.ingest((0..5).map(good).collect()).await;

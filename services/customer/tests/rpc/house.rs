@@ -95,6 +95,19 @@ fn grants() -> BTreeMap<&'static str, Arc<Grant>> {
         of("reader", units(&[]), FieldMask::of([Public])),
         of("west", units(&["orgUnits/west"]), FieldMask::all()),
         of("nobody", RowScope::None, FieldMask::default()),
+        // The administrator after most of his rights were taken away.
+        (
+            "demoted",
+            Arc::new(Grant {
+                caller: Caller {
+                    name: "users/admin".to_owned(),
+                    actor: None,
+                },
+                permission: "test".to_owned(),
+                scope: units(&[]),
+                mask: FieldMask::of([Public]),
+            }),
+        ),
     ])
 }
 

@@ -201,7 +201,7 @@ async fn furnish(house: &House, facts: &Facts) {
 }
 
 /// What one call answered: its name, the message's type, and the message or the error.
-type Answer = (String, &'static str, Result<Vec<u8>, String>);
+pub type Answer = (String, &'static str, Result<Vec<u8>, String>);
 
 fn answer<M: Message>(call: &str, of: &'static str, result: Result<Response<M>, Status>) -> Answer {
     let result = result
@@ -211,7 +211,7 @@ fn answer<M: Message>(call: &str, of: &'static str, result: Result<Response<M>, 
 }
 
 /// Every read there is, as one role.
-async fn everything(house: &House, role: &'static str) -> Vec<Answer> {
+pub async fn everything(house: &House, role: &'static str) -> Vec<Answer> {
     use pb::lookup_customers_request::{By, Identifier};
     let mut out = Vec::new();
     let (mut customers, mut sources) = (house.customers(role), house.sources(role));

@@ -187,6 +187,36 @@ async fn a_merge_happens_once_and_its_unmerge_puts_everything_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_read_under_the_rights_of_its_time() {
+    on_each_engine(async |house| {
+        let (a, b) = pair(&house).await;
+        let request = pb::MergeCustomersRequest {
+            request_id: "r-1".to_owned(),
+            ..merge(&a, &b)
+        };
+        let before = house
+            .customers("admin")
+            .merge_customers(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
+        let after = house
+            .customers("demoted")
+            .merge_customers(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(before.name, after.name);
+        let phones = |c: &pb::Customer| {
+            let values = c.values.iter().filter_map(|v| v.value.as_ref());
+            values.filter(|v| v.attribute == "phone").count()
+        };
+        assert_eq!((phones(&before), phones(&after)), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_sent_twice_is_stored_once() {
     on_each_engine(async |house| {
         let request = pb::IngestSourceRecordsRequest {

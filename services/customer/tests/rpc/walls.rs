@@ -1,11 +1,13 @@
 //! Walled sources: what is behind the wall does not exist for those outside.
 
-use jinke_customer::convert::pb;
+use jinke_customer::{convert::pb, store::MIGRATIONS};
+use jinke_store::testing;
 use tonic::Code;
 
 use crate::house::{
     House, identifier, key, message, on_each_engine, order, organization, reason, text,
 };
+use crate::masks::{Answer, everything};
 
 /// Two records of one company: one shared, one walled to the org unit west. They share a number
 /// that only one party can have, and a name.
@@ -201,6 +203,76 @@ async fn history_behind_the_wall_does_not_show() {
         assert!(!shown.contains("sources/"), "{shown}");
     })
     .await;
+}
+
+/// Every answer to a reader outside, when the walled record says this.
+async fn told_outside(said: &str, units: i64) -> Vec<Answer> {
+    let taken = std::sync::Mutex::new(Vec::new());
+    testing::on_engine(jinke_store::Engine::Sqlite, &MIGRATIONS, async |db| {
+        let house = House::over(db, 1).await.with_sources().await;
+        let company = |source: &str, id: &str, more: Vec<pb::Value>| {
+            let mut values = vec![
+                text("name", "成都示例精密仪器有限公司"),
+                identifier("duns", "544832117"),
+            ];
+            values.extend(more);
+            organization(source, id, values)
+        };
+        // The walled source is trusted most, so its values win for those who see it.
+        let walled = vec![
+            text("industry", said),
+            text("remark", said),
+            text("x_secret", said),
+            text("legal_representative", said),
+            text("former_name", &format!("{said}示例厂")),
+        ];
+        let names = house
+            .ingest(vec![
+                company("west", "W-1", walled),
+                company(
+                    "erp",
+                    "C-1",
+                    vec![text("industry", "仪器"), text("remark", "共享")],
+                ),
+                order("west", "O-1", key("erp", "C-1"), units, said),
+                message("west", "M-1", key("erp", "C-1"), said),
+                organization(
+                    "west",
+                    "W-2",
+                    vec![text("name", &format!("{said}独立公司"))],
+                ),
+            ])
+            .await;
+        assert_eq!(names[0], names[1], "the two records are one company");
+        let inside = house.get("west", &names[0]).await.unwrap();
+        assert!(
+            format!("{inside:?}").contains(said),
+            "those inside see what is said"
+        );
+        taken
+            .lock()
+            .unwrap()
+            .extend(everything(&house, "reader").await);
+    })
+    .await;
+    taken.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_behind_the_wall_changes_no_byte_outside() {
+    let first = told_outside("甲乙", 700).await;
+    for (said, units) in [("丙丁", 1), ("戊己庚辛", 999_999)] {
+        for (a, b) in first.iter().zip(told_outside(said, units).await) {
+            assert_eq!(*a, b, "{} tells what is behind the wall", a.0);
+        }
+    }
+    let shown = first
+        .iter()
+        .filter(|(.., result)| result.as_ref().is_ok_and(|b| !b.is_empty()));
+    assert!(
+        shown.count() > 10,
+        "the reader sees too little for the test to mean anything"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
