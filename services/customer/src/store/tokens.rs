@@ -67,8 +67,10 @@ fn holder(row: &Row) -> Result<Holder, Failure> {
 /// What a batch changes in the token table: (token, record) to what follows.
 #[derive(Debug, Default)]
 pub struct TokenChanges {
-    /// Added, or given another core.
-    pub put: BTreeMap<(i64, i64), Option<i64>>,
+    /// Added.
+    pub added: BTreeMap<(i64, i64), Option<i64>>,
+    /// Given another core.
+    pub changed: BTreeMap<(i64, i64), Option<i64>>,
     /// Taken away.
     pub removed: BTreeSet<(i64, i64)>,
 }
@@ -99,18 +101,18 @@ pub async fn write(tx: &mut Tx, changes: TokenChanges) -> Result<(), Failure> {
             }
         }
     }
-    if !changes.put.is_empty() {
-        // Sorted by token, so that the index is walked once from left to right.
+    // Most batches only add; an insert without a conflict clause is a good deal cheaper. Sorted
+    // by token, the index is walked once from left to right.
+    let known = "ON CONFLICT (token, record_no) DO UPDATE SET core = excluded.core";
+    for (list, conflict) in [(changes.added, ""), (changes.changed, known)] {
+        if list.is_empty() {
+            continue;
+        }
         let mut rows = Rows::new(&["token", "record_no", "core"]);
-        for ((token, no), core) in changes.put {
+        for ((token, no), core) in list {
             rows.push(args![token, no, core]);
         }
-        tx.insert_many(
-            "tokens",
-            rows,
-            "ON CONFLICT (token, record_no) DO UPDATE SET core = excluded.core",
-        )
-        .await?;
+        tx.insert_many("tokens", rows, conflict).await?;
     }
     Ok(())
 }

@@ -191,8 +191,14 @@ fn token_changes(c: &super::PartyChange, changes: &mut TokenChanges) {
         old.extend(o.keys.iter().map(|t| (*t, o.core)));
     }
     for (token, core) in &new {
-        if old.get(token) != Some(core) {
-            changes.put.insert((*token, c.no), *core);
+        match old.get(token) {
+            None => {
+                changes.added.insert((*token, c.no), *core);
+            }
+            Some(before) if before != core => {
+                changes.changed.insert((*token, c.no), *core);
+            }
+            Some(_) => {}
         }
     }
     for token in old.keys().filter(|t| !new.contains_key(t)) {
