@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     kinds::Semantic,
     parallel,
-    similar::{Vocabulary, Words},
+    similar::{self, Vocabulary, Words},
     table::Table,
     values,
 };
@@ -120,7 +120,10 @@ impl Cells {
         for (w, n) in rows {
             number.insert(w, self.word_rows.len() as u32);
             self.word_rows.push(n);
+            let from = self.vocabulary.chars.len();
             self.vocabulary.chars.extend(w.chars());
+            let letters = similar::letters(&self.vocabulary.chars[from..]);
+            self.vocabulary.letters.push(letters);
             self.vocabulary
                 .ends
                 .push(self.vocabulary.chars.len() as u32);

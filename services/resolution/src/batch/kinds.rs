@@ -130,6 +130,40 @@ impl Semantic {
         matches!(self, S::OrgName | S::PersonName | S::Text | S::Address)
     }
 
+    /// The largest share of pairs of one thing that may differ altogether, for training only:
+    /// without it, learning may settle on another thing, such as "in one street", as what
+    /// makes a match.
+    pub(super) const fn most_else(self) -> f64 {
+        match self {
+            S::OrgName
+            | S::PersonName
+            | S::GivenName
+            | S::Surname
+            | S::Text
+            | S::Uscc
+            | S::DateOfBirth => 0.25,
+            S::Identifier | S::Phone | S::BankAccount | S::Address => 0.5,
+            _ => 0.7,
+        }
+    }
+
+    /// Whether the column mostly differs between things that have much else in common, as
+    /// members of a household or shops of one street have.
+    pub(super) const fn tells_kin_apart(self) -> bool {
+        matches!(
+            self,
+            S::OrgName
+                | S::PersonName
+                | S::GivenName
+                | S::Text
+                | S::Uscc
+                | S::Identifier
+                | S::DateOfBirth
+                | S::BankAccount
+                | S::Email
+        )
+    }
+
     /// Whether an equal value may name one thing, so that it blocks by itself.
     pub const fn names_one(self) -> bool {
         matches!(

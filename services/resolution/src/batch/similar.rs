@@ -72,6 +72,13 @@ pub(super) struct Vocabulary {
     pub(super) ends: Vec<u32>,
     /// Log2 of the rarity of each word in milli-bits.
     pub(super) weight: Vec<u32>,
+    /// Which letters each word has, one bit a letter: words one slip apart differ in two at most.
+    pub(super) letters: Vec<u64>,
+}
+
+/// One bit for each letter.
+pub(super) fn letters(word: &[char]) -> u64 {
+    word.iter().fold(0, |m, c| m | 1 << (u32::from(*c) % 61))
 }
 
 impl Vocabulary {
@@ -135,7 +142,8 @@ pub(super) fn words(a: Words<'_>, b: Words<'_>, all: &Vocabulary) -> u32 {
             if taken[k] {
                 continue;
             }
-            let share = kinship(word, all.word(y));
+            let differ = (all.letters[x as usize] ^ all.letters[y as usize]).count_ones();
+            let share = kinship(word, all.word(y), differ);
             if share > 0 {
                 let w = u64::from(all.weight[x as usize].min(all.weight[y as usize]));
                 let gain = share * w / 10;
@@ -153,7 +161,7 @@ pub(super) fn words(a: Words<'_>, b: Words<'_>, all: &Vocabulary) -> u32 {
 }
 
 /// Tenths of a word that another is worth.
-fn kinship(a: &[char], b: &[char]) -> u64 {
+fn kinship(a: &[char], b: &[char], differ: u32) -> u64 {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     if short.len() == 1 {
         let initial = long.len() > 1 && long[0] == short[0] && short[0].is_alphabetic();
@@ -168,7 +176,7 @@ fn kinship(a: &[char], b: &[char]) -> u64 {
         };
     }
     let slips = if short.len() >= 8 { 2 } else { 1 };
-    if edit_distance(a, b, slips).is_some() {
+    if differ as usize <= 2 * slips && edit_distance(a, b, slips).is_some() {
         8
     } else if long.starts_with(short) {
         6
@@ -202,6 +210,10 @@ mod tests {
             all.chars.extend(w.chars());
             all.ends.push(all.chars.len() as u32);
         }
+        all.letters = list
+            .iter()
+            .map(|w| letters(&w.chars().collect::<Vec<_>>()))
+            .collect();
         all.weight = vec![1000, 5000, 5000, 2000, 9000];
         let of = |ids: &'static [u32]| Words {
             ids,

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Random pairs drawn at most.
-const SAMPLE: u64 = 1_000_000;
+const SAMPLE: u64 = 400_000;
 const ROUNDS: usize = 60;
 
 /// How often each level of each column is reached.
@@ -113,6 +113,46 @@ fn shares(counts: &[f64], prior: f64) -> Vec<f64> {
     out
 }
 
+/// Lets the last level have a share of at most `most`; the others grow in proportion.
+fn cap_else(m: &mut [f64], most: f64) {
+    let Some((last, rest)) = m.split_last_mut() else {
+        return;
+    };
+    if *last > most {
+        let grow = (1.0 - most) / (1.0 - *last).max(1e-9);
+        for r in &mut rest[1..] {
+            *r *= grow;
+        }
+        *last = most;
+    }
+}
+
+/// Lets the last level have a share of at least `least`; the others shrink in proportion.
+fn floor_else(r: &mut [f64], least: f64) {
+    let Some((last, rest)) = r.split_last_mut() else {
+        return;
+    };
+    if *last < least {
+        let shrink = (1.0 - least) / (1.0 - *last).max(1e-9);
+        for x in &mut rest[1..] {
+            *x *= shrink;
+        }
+        *last = least;
+    }
+}
+
+fn kin_start(width: usize) -> Vec<f64> {
+    let middle = (width - 3).max(1) as f64;
+    (0..width)
+        .map(|l| match l {
+            0 => 1.0,
+            1 => 0.2,
+            l if l + 1 == width => 0.6,
+            _ => 0.2 / middle,
+        })
+        .collect()
+}
+
 fn start(width: usize) -> Vec<f64> {
     // Most agree; the rest spread over the levels, closer ones first.
     let rest: f64 = (2..width).map(|l| 1.0 / l as f64).sum();
@@ -155,22 +195,50 @@ pub(super) fn train(
     for s in 0..2 {
         out.matches[s] = begin * pairs[s] / total;
     }
+    // Pairs that share a street, a family or a series without being one thing: a class of their
+    // own while learning, lest they pass for matches.
+    let mut related: Rates = widths.iter().map(|w| kin_start(*w)).collect();
+    let mut kin = [0, 1].map(|s| begin * pairs[s] / total);
     for round in 0..ROUNDS {
-        let weights = out.log_ratios();
+        let weights = log_ratios(&out.m, &out.u);
+        let kin_weights = log_ratios(&related, &out.u);
         let mut sums: Vec<Vec<f64>> = widths.iter().map(|w| vec![0.0; *w]).collect();
+        let mut kin_sums = sums.clone();
         let mut matches = [0.0; 2];
+        let mut kin_found = [0.0; 2];
         for ((side, p), n) in candidates {
             let s = usize::from(*side);
             let prior = (out.matches[s].max(0.5) / pairs[s].max(1.0)).ln();
             let odds: f64 = prior + (0..columns).map(|c| weights[c][p.level(c)]).sum::<f64>();
-            let share = *n as f64 / (1.0 + (-odds).exp());
+            let kin_prior = (kin[s].max(0.5) / pairs[s].max(1.0)).ln();
+            let kin_odds: f64 = kin_prior
+                + (0..columns)
+                    .map(|c| kin_weights[c][p.level(c)])
+                    .sum::<f64>();
+            let top = odds.max(kin_odds).max(0.0);
+            let parts = [(odds - top).exp(), (kin_odds - top).exp(), (-top).exp()];
+            let whole: f64 = parts.iter().sum();
+            let share = *n as f64 * parts[0] / whole;
+            let kin_share = *n as f64 * parts[1] / whole;
             matches[s] += share;
-            for (c, sum) in sums.iter_mut().enumerate() {
-                sum[p.level(c)] += share;
+            kin_found[s] += kin_share;
+            for c in 0..columns {
+                sums[c][p.level(c)] += share;
+                kin_sums[c][p.level(c)] += kin_share;
             }
         }
         out.matches = matches;
+        kin = kin_found;
+        related = kin_sums.iter().map(|s| shares(s, 2.0)).collect();
+        for (r, c) in related.iter_mut().zip(comparer.columns) {
+            if c.semantic.tells_kin_apart() {
+                floor_else(r, 0.6);
+            }
+        }
         out.m = sums.iter().map(|s| shares(s, 2.0)).collect();
+        for (m, c) in out.m.iter_mut().zip(comparer.columns) {
+            cap_else(m, c.semantic.most_else());
+        }
         if round >= 5 && round % 5 == 0 {
             // Random pairs hold their share of matches: take them out of u.
             let share = drawn / total;
@@ -185,17 +253,17 @@ pub(super) fn train(
     out
 }
 
-impl Trained {
-    fn log_ratios(&self) -> Vec<Vec<f64>> {
-        let each = self.m.iter().zip(&self.u);
-        each.map(|(m, u)| {
-            let mut w: Vec<f64> = m.iter().zip(u).map(|(m, u)| (m / u).ln()).collect();
-            w[0] = 0.0;
-            w
-        })
-        .collect()
-    }
+fn log_ratios(m: &Rates, u: &Rates) -> Vec<Vec<f64>> {
+    let each = m.iter().zip(u);
+    each.map(|(m, u)| {
+        let mut w: Vec<f64> = m.iter().zip(u).map(|(m, u)| (m / u).ln()).collect();
+        w[0] = 0.0;
+        w
+    })
+    .collect()
+}
 
+impl Trained {
     /// Weights in milli-bits, falling from level to level: where the estimate rises, the levels
     /// are pooled (Ayer and others, 1955).
     pub(super) fn weights(&self) -> Vec<Vec<i32>> {

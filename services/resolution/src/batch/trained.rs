@@ -227,7 +227,8 @@ fn learn(
 /// Term frequencies: an equal value weighs log2(m / its own share) instead of log2(m / u).
 fn rarities(t: &mut ColumnModel, cells: &Cells, found: &Trained, c: usize, partners: f64) {
     let known = cells.known().max(1) as f64;
-    let u = found.u[c][1];
+    // What one row in the table holds cannot be told from what is rarer still.
+    let u = found.u[c][1].max(1.0 / known);
     let adjust = |rows: u32| {
         let rows = f64::from(rows) / (1.0 + partners.min(4.0));
         milli(u * known / rows.max(1.0)).clamp(-8_000, 3_000)

@@ -238,9 +238,11 @@ fn place(raw: &str, folded: &str) -> Standard {
 }
 
 fn phone(folded: &str) -> Standard {
+    // 310/246-1501 is one number, 13812345678/57185523328 are two.
+    let long = |p: &&str| digits(p).len() >= 9;
     let first = folded
         .split(['/', ';', ',', '、'])
-        .find(|p| digits(p).len() >= 7)
+        .find(long)
         .unwrap_or(folded);
     let plus = first.trim_start().starts_with('+') || first.trim_start().starts_with("00");
     let all = digits(first);
