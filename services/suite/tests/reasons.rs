@@ -65,11 +65,15 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
         if path.is_dir() {
             if !matches!(
                 &*name,
-                "target" | "tests" | "examples" | "samples" | "conformance"
+                "target" | "tests" | "examples" | "samples" | "conformance" | "simulator"
             ) {
                 sources(&path, out);
             }
-        } else if name.ends_with(".rs") && !name.contains("test") && !name.contains("conformance") {
+        } else if name.ends_with(".rs")
+            && !["test", "conformance", "simulator"]
+                .iter()
+                .any(|word| name.contains(word))
+        {
             out.push(path);
         }
     }

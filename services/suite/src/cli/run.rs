@@ -4,13 +4,13 @@ mod fresh;
 mod sample_import;
 mod summary;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use clap::Args;
 use jinke_kit::{
     Running,
     client::{Credential, write_secret},
-    shutdown,
+    shutdown, telemetry,
     tls::{ClientTls, ServerTls},
 };
 use jinke_types::{Code, Failure, SystemClock};
@@ -25,6 +25,9 @@ use crate::{
 
 /// How many companies the samples are about.
 const SAMPLE_COMPANIES: usize = 1_200;
+
+/// A suite whose services are not ready by then will not become so by waiting.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -84,15 +87,37 @@ pub async fn run(global: &Global, args: RunArgs, printer: &mut Printer<'_>) -> O
     }
     fresh::mark(&data_dir)?;
     let tls = server_tls(&config)?;
-    let running = suite::start(config, &areas).await?;
+    let telemetry = telemetry::init(&config)?;
+    let done = serve(&args, config, &areas, &data_dir, tls, printer).await;
+    // Sending the last spans blocks.
+    tokio::task::spawn_blocking(|| telemetry.flush())
+        .await
+        .map_err(Failure::internal)?;
+    done
+}
+
+/// Starts, imports the samples when asked, serves.
+async fn serve(
+    args: &RunArgs,
+    config: jinke_kit::Config,
+    areas: &[Area],
+    data_dir: &Path,
+    tls: Option<ClientTls>,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    let running = suite::start(config, areas).await?;
     let endpoint = endpoint(running.addr(), tls.is_some());
-    write_private(&endpoint_file(&data_dir), &format!("{endpoint}\n"))?;
+    write_private(&endpoint_file(data_dir), &format!("{endpoint}\n"))?;
+    if let Err(failure) = running.ready(READY_WITHIN).await {
+        stop_quietly(running).await;
+        return Err(failure);
+    }
     say(&format!(
         "服务已启动 serving {} at {endpoint}",
-        names(&areas)
+        names(areas)
     ));
     if args.samples {
-        let work = samples(&args, &data_dir, &endpoint, tls, printer);
+        let work = samples(args, data_dir, &endpoint, tls, printer);
         let done = tokio::select! {
             done = work => done,
             signal = shutdown::signal() => {

@@ -14,7 +14,7 @@ kind = 'organization'\n\
 external_id = '客户编码'\n\
 update_time = '创建日期'\n\
 [[values]]\nattribute = 'name'\ncolumn = '客户名称'\n\
-[[values]]\nattribute = 'identifier'\nscheme = 'uscc'\ncolumn = '统一社会信用代码'\n\
+[[values]]\nattribute = 'identifier'\nscheme = { constant = 'uscc' }\ncolumn = '统一社会信用代码'\n\
 [[values]]\nattribute = 'phone'\ncolumn = '电话'\n";
 
 #[test]

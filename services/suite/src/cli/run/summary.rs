@@ -18,6 +18,11 @@ use crate::{
     print::{Printer, Table, text::clean},
 };
 
+/// A search that finds at most so many is worth showing.
+const FEW: i32 = 6;
+/// So many customers are tried for one that such a search finds.
+const TRIED: usize = 20;
+
 /// Prints what is there now, what the imports did, and three commands.
 ///
 /// # Errors
@@ -62,12 +67,10 @@ pub(super) async fn print(
              FRESH=1)",
         )?;
     }
-    let customers = candidates(&mut client).await?;
-    if let Some(customer) = best(&customers) {
+    if let Some((customer, term)) = showpiece(&mut client).await? {
         printer.line("")?;
         printer.line("试试看 try these in another terminal:")?;
         let jinke = invocation(data_dir);
-        let term = search_term(&customer.display_name);
         printer.line(format!("  {jinke} customers search {}", quoted(&term)))?;
         printer.line(format!("  {jinke} customers get {}", customer.name))?;
         printer.line(format!("  {jinke} customers explain {}", customer.name))?;
@@ -111,24 +114,42 @@ fn sources(counts: &[SourceCount], imported: &[Imported]) -> Table {
     table
 }
 
-async fn candidates(
+/// A customer that has much to show, and a term that finds it among few: some brands are also
+/// words of a trade or names of places.
+async fn showpiece(
     client: &mut CustomerServiceClient<Peer>,
-) -> Result<Vec<pb::Customer>, Failure> {
+) -> Result<Option<(pb::Customer, String)>, Failure> {
     let request = pb::ListCustomersRequest {
         page_size: 500,
         filter: "kind = ORGANIZATION".to_owned(),
         view: pb::CustomerView::Basic.into(),
         ..Default::default()
     };
-    Ok(client.list_customers(request).await.answer()?.customers)
+    let customers = best(client.list_customers(request).await.answer()?.customers);
+    for customer in customers.iter().take(TRIED) {
+        let term = search_term(&customer.display_name);
+        let request = pb::SearchCustomersRequest {
+            query: term.clone(),
+            page_size: FEW + 1,
+            view: pb::CustomerView::Basic.into(),
+            ..Default::default()
+        };
+        let found = client.search_customers(request).await.answer()?.customers;
+        if found.len() <= FEW as usize && found.iter().any(|c| c.name == customer.name) {
+            return Ok(Some((customer.clone(), term)));
+        }
+    }
+    Ok(customers.into_iter().next().map(|c| {
+        let term = clean(&c.display_name);
+        (c, term)
+    }))
 }
 
-/// The customer that has most to show: the most records, then the earliest.
-fn best(customers: &[pb::Customer]) -> Option<&pb::Customer> {
+/// The customers that have most to show first: the most records, then the earliest.
+fn best(mut customers: Vec<pb::Customer>) -> Vec<pb::Customer> {
+    customers.retain(|c| c.display_name.chars().count() >= 4);
+    customers.sort_by_key(|c| std::cmp::Reverse(c.record_count));
     customers
-        .iter()
-        .filter(|c| c.display_name.chars().count() >= 4)
-        .min_by_key(|c| std::cmp::Reverse(c.record_count))
 }
 
 /// What a person would type to find this name: its brand, else its beginning.
@@ -209,6 +230,7 @@ mod tests {
             of("3", "戊己公司", 3),
             of("4", "短", 9),
         ];
-        assert_eq!(best(&all).unwrap().name, "2");
+        let names: Vec<_> = best(all.into()).into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["2", "3", "1"]);
     }
 }
