@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             At::Balance
         },
         threads,
+        ..Options::default()
     };
     let found = resolve_table(&table, None, &options, &|phase, _, n| {
         eprintln!("{:.2}s {phase:?} {n}", start.elapsed().as_secs_f64());

@@ -47,24 +47,28 @@ fn find(parent: &mut [u32], mut x: u32) -> u32 {
     x
 }
 
+/// Pairs by the component of the graph they form.
+pub(super) fn components(rows: usize, pairs: &[Scored]) -> Vec<Vec<Scored>> {
+    let mut parent: Vec<u32> = (0..rows as u32).collect();
+    for p in pairs {
+        let (x, y) = (find(&mut parent, p.a), find(&mut parent, p.b));
+        parent[x.max(y) as usize] = x.min(y);
+    }
+    let mut of: Vec<(u32, Scored)> = pairs.iter().map(|p| (find(&mut parent, p.a), *p)).collect();
+    of.sort_by_key(|x| x.0);
+    of.chunk_by(|a, b| a.0 == b.0)
+        .map(|part| part.iter().map(|x| x.1).collect())
+        .collect()
+}
+
 /// For every row the row that stands for its cluster: the first of it by name.
 pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usize) -> Vec<u32> {
-    let mut kept: Vec<Scored> = pairs
+    let kept: Vec<Scored> = pairs
         .iter()
         .copied()
         .filter(|p| p.score >= ask.threshold)
         .collect();
-    let mut parent: Vec<u32> = (0..rows as u32).collect();
-    for p in &kept {
-        let (x, y) = (find(&mut parent, p.a), find(&mut parent, p.b));
-        parent[x.max(y) as usize] = x.min(y);
-    }
-    let mut component: Vec<(u32, Scored)> = kept
-        .drain(..)
-        .map(|p| (find(&mut parent, p.a), p))
-        .collect();
-    component.sort_by_key(|x| x.0);
-    let parts: Vec<&[(u32, Scored)]> = component.chunk_by(|a, b| a.0 == b.0).collect();
+    let parts = components(rows, &kept);
     let found = parallel::flat(threads, parts.len(), 256, |range| {
         parts[range].iter().flat_map(|p| one(p, ask)).collect()
     });
@@ -76,9 +80,9 @@ pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usi
 }
 
 /// Clusters one component: rows with the row that stands for them.
-fn one(part: &[(u32, Scored)], ask: &Ask<'_>) -> Vec<(u32, u32)> {
+fn one(part: &[Scored], ask: &Ask<'_>) -> Vec<(u32, u32)> {
     let rank = |r: u32| ask.ranks[r as usize];
-    let mut rows: Vec<u32> = part.iter().flat_map(|(_, p)| [p.a, p.b]).collect();
+    let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
     rows.sort_unstable_by_key(|r| rank(*r));
     rows.dedup();
     let place = |row: u32| {
@@ -88,7 +92,7 @@ fn one(part: &[(u32, Scored)], ask: &Ask<'_>) -> Vec<(u32, u32)> {
     // From here on rows are places in the order of names.
     let mut edges: Vec<(i32, usize, usize)> = part
         .iter()
-        .map(|(_, p)| {
+        .map(|p| {
             let (a, b) = (place(p.a), place(p.b));
             (p.score, a.min(b), a.max(b))
         })

@@ -22,7 +22,8 @@ const NEIGHBOURS: usize = 8;
 const CROWDED: usize = 8;
 /// Most keys of a row.
 const MOST: usize = 48;
-const SHARDS: usize = 64;
+/// Number of parts that keys are spread over.
+pub(super) const SHARDS: usize = 64;
 
 /// What blocking did, for reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +41,10 @@ pub struct BlockingReport {
 }
 
 /// Rows with a key, by shards of the key.
-type Shards = Vec<Vec<(u64, u32)>>;
+pub(super) type Shards = Vec<Vec<(u64, u32)>>;
 
-fn sort_into(shards: Vec<Shards>, threads: usize) -> Shards {
+/// Joins the shards of all pieces and sorts each.
+pub(super) fn sort_into(shards: Vec<Shards>, threads: usize) -> Shards {
     let mut by_shard: Vec<Vec<Vec<(u64, u32)>>> = (0..SHARDS).map(|_| Vec::new()).collect();
     for piece in shards {
         for (s, list) in piece.into_iter().enumerate() {
@@ -67,7 +69,7 @@ fn sort_into(shards: Vec<Shards>, threads: usize) -> Shards {
 }
 
 /// Calls `each` with the key and rows of every block of two and more.
-fn blocks(sorted: &[(u64, u32)], mut each: impl FnMut(u64, &[(u64, u32)])) {
+pub(super) fn blocks(sorted: &[(u64, u32)], mut each: impl FnMut(u64, &[(u64, u32)])) {
     for block in sorted.chunk_by(|a, b| a.0 == b.0) {
         if block.len() > 1 {
             each(block[0].0, block);
@@ -78,7 +80,8 @@ fn blocks(sorted: &[(u64, u32)], mut each: impl FnMut(u64, &[(u64, u32)])) {
 /// Whether two rows may meet at all.
 pub(super) type MayMeet<'a> = dyn Fn(u32, u32) -> bool + Sync + 'a;
 
-fn all_pairs(block: &[(u64, u32)], may: &MayMeet<'_>, out: &mut Vec<u64>) {
+/// Adds every two rows of a block that may meet.
+pub(super) fn all_pairs(block: &[(u64, u32)], may: &MayMeet<'_>, out: &mut Vec<u64>) {
     for (i, x) in block.iter().enumerate() {
         for y in &block[i + 1..] {
             if may(x.1, y.1) {

@@ -10,7 +10,7 @@
 //! | `train`, [`model`] | weights learned without labels, and their file |
 //! | [`group`] | clustering of scored pairs |
 //! | `trained` | all of it for any table |
-//! | `organizations` | tables of Chinese business customers, by the rule set of the service |
+//! | [`organizations`] | tables of Chinese business customers, by the rule set of the service |
 //! | [`parallel`] | threads that never show in a result |
 //!
 //! Everything is a pure function of the table, the options and the model: the same for any
@@ -19,6 +19,7 @@
 pub mod group;
 pub mod kinds;
 pub mod model;
+pub mod organizations;
 pub mod parallel;
 pub mod table;
 
@@ -55,6 +56,8 @@ pub struct Options {
     pub at: At,
     /// How many threads; 0 and 1 are one.
     pub threads: usize,
+    /// By which weights.
+    pub engine: Engine,
 }
 
 /// A step of the work.
@@ -106,6 +109,18 @@ pub struct Outcome {
     pub rules: Option<String>,
 }
 
+/// How a table is resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// By the rule set for organizations where [`organizations::fits`], else trained.
+    #[default]
+    Auto,
+    /// By the rule set for organizations, as the service does.
+    Organization,
+    /// With weights learned from the table.
+    Trained,
+}
+
 /// Resolves a table, with the model given or one learned from it.
 pub fn resolve_table(
     table: &Table,
@@ -118,6 +133,15 @@ pub fn resolve_table(
     }
     if table.len() > 2_000_000_000 {
         return Err(TableError::Rows);
+    }
+    let by_rules = match options.engine {
+        Engine::Auto => model.is_none() && organizations::fits(table, options.mode),
+        Engine::Organization => true,
+        Engine::Trained => false,
+    };
+    if by_rules {
+        let rules = crate::RuleSet::organization();
+        return Ok(organizations::resolve(table, &rules, options, progress));
     }
     trained::resolve(table, model, options, progress)
 }

@@ -3,7 +3,7 @@
 use crate::{
     block::{Generic, Key},
     standardize::{
-        Identifier, Keyed, Standardized,
+        GENERIC, Identifier, Keyed, Standardized,
         address::Address,
         contact::{Email, Phone, PhoneKind},
         person_name::PersonName,
@@ -34,9 +34,14 @@ pub(super) struct Ask<'a> {
 
 impl Ask<'_> {
     fn specific<T>(&self, v: &Keyed<T>) -> bool {
-        v.key
-            .and_then(|k| self.keys.get(usize::from(k)))
-            .is_none_or(|k| !self.generic.is_generic(k))
+        match v.key {
+            None => true,
+            Some(GENERIC) => false,
+            Some(k) => self
+                .keys
+                .get(usize::from(k))
+                .is_none_or(|k| !self.generic.is_generic(k)),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which blocking keys a standardized record has.
 
-use std::collections::BTreeSet;
-
 use jinke_types::PartyKind;
 
 use super::{Standardized, identifier, org_name::OrgName, region::DIVISIONS};
@@ -47,7 +45,6 @@ pub(crate) const PERSON: &[&str] = &[
 struct Keys<'a> {
     rules: &'a RuleSet,
     list: Vec<Key>,
-    seen: BTreeSet<Key>,
 }
 
 impl Keys<'_> {
@@ -58,27 +55,27 @@ impl Keys<'_> {
             PartyKind::Organization => "organization",
             PartyKind::Person => "person",
         };
-        let text: String = kind
-            .chars()
-            .chain(['/'])
-            .chain(name.chars())
-            .chain(['/'])
-            .chain(value.chars())
-            .take(MAX_TEXT)
-            .collect();
-        let key = Key { rule, text };
-        if self.seen.contains(&key) {
-            return self
-                .list
-                .iter()
-                .position(|k| *k == key)
-                .and_then(|i| u8::try_from(i).ok());
+        let mut text = String::with_capacity(kind.len() + name.len() + value.len() + 2);
+        for part in [kind, "/", name, "/", value] {
+            text.push_str(part);
+        }
+        if text.len() > MAX_TEXT
+            && let Some((cut, _)) = text.char_indices().nth(MAX_TEXT)
+        {
+            text.truncate(cut);
+        }
+        // Few keys: looking through them costs less than a set.
+        let found = self
+            .list
+            .iter()
+            .position(|k| k.rule == rule && k.text == text);
+        if let Some(i) = found {
+            return u8::try_from(i).ok();
         }
         if self.list.len() >= MAX_KEYS {
             return None;
         }
-        self.seen.insert(key.clone());
-        self.list.push(key);
+        self.list.push(Key { rule, text });
         u8::try_from(self.list.len() - 1).ok()
     }
 }
@@ -87,8 +84,7 @@ impl Keys<'_> {
 pub(super) fn fill(std: &mut Standardized, rules: &RuleSet) {
     let mut keys = Keys {
         rules,
-        list: Vec::new(),
-        seen: BTreeSet::new(),
+        list: Vec::with_capacity(MAX_KEYS),
     };
     for i in &mut std.identifiers {
         let v = &i.value;
@@ -115,6 +111,7 @@ pub(super) fn fill(std: &mut Standardized, rules: &RuleSet) {
         PartyKind::Organization => of_organization(std, &mut keys),
         PartyKind::Person => of_person(std, &mut keys),
     }
+    keys.list.shrink_to_fit();
     std.keys = keys.list;
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct Keyed<T> {
     pub(crate) key: Option<u8>,
 }
 
+/// In place of a key's index: the value is known to be generic. No record has so many keys.
+pub(crate) const GENERIC: u8 = u8::MAX;
+
 /// An identifier with its validity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identifier {
@@ -111,6 +114,30 @@ impl Standardized {
     /// The identifiers in standard form.
     pub fn identifiers(&self) -> impl Iterator<Item = &Identifier> {
         self.identifiers.iter().map(|k| &k.value)
+    }
+}
+
+impl Standardized {
+    /// Takes the keys out, for a batch that keeps their hashes; values count as specific until
+    /// [`Self::mark_generic`] says otherwise.
+    pub(crate) fn take_keys(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.keys)
+    }
+
+    /// Marks the values whose key, by its index before [`Self::take_keys`], is generic.
+    pub(crate) fn mark_generic(&mut self, generic: impl Fn(u8) -> bool) {
+        fn mark<T>(list: &mut [Keyed<T>], generic: &impl Fn(u8) -> bool) {
+            for v in list {
+                if v.key.is_some_and(generic) {
+                    v.key = Some(GENERIC);
+                }
+            }
+        }
+        mark(&mut self.identifiers, &generic);
+        mark(&mut self.phones, &generic);
+        mark(&mut self.emails, &generic);
+        mark(&mut self.domains, &generic);
+        mark(&mut self.accounts, &generic);
     }
 }
 
@@ -198,6 +225,8 @@ fn smallest<T: Ord>(mut list: Vec<T>, max: usize) -> Vec<T> {
     list.sort();
     list.dedup();
     list.truncate(max);
+    // Millions of records are held in memory at once.
+    list.shrink_to_fit();
     list
 }
 

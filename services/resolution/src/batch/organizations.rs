@@ -1,0 +1,322 @@
+//! Tables of Chinese business customers, resolved by the rule set of the service.
+//!
+//! The steps are those of [`mod@crate::resolve`], on more rows: values are standardized once,
+//! in parallel, keys are kept as hashes of 58 bits beside the number of their rule, generic
+//! values are marked, and components are clustered apart, which gives the same clusters. A test
+//! proves that both give the same.
+
+use jinke_types::{Address, Datum, PartyKind, RecordKey, Value, attribute};
+
+use super::{
+    At, Options, Outcome, Phase, Progress, Semantic, Table,
+    group::Scored,
+    keys::{self, BlockingReport, SHARDS, Shards},
+    model::Mode,
+    parallel,
+};
+use crate::{
+    NothingGeneric,
+    block::KeyRule,
+    cluster::{Edge, Node, cluster},
+    compare::score,
+    rules::RuleSet,
+    standardize::{Standardized, standardize, text::is_han},
+};
+
+const PIECE: usize = 4096;
+/// Low bits of a hash that hold the number of the key's rule; a rule set has at most 64 keys.
+const RULE: u64 = 63;
+
+/// Whether a table is one of Chinese business customers: it has a column of organization names,
+/// at least half of the names are Chinese, and sources may hold duplicates.
+pub fn fits(table: &Table, mode: Mode) -> bool {
+    let Some(c) = table
+        .columns
+        .iter()
+        .position(|c| c.semantic == Semantic::OrgName)
+    else {
+        return false;
+    };
+    let (mut named, mut chinese) = (0_u64, 0_u64);
+    for row in 0..table.len() {
+        let name = table.cell(row, c);
+        named += u64::from(!name.is_empty());
+        chinese += u64::from(name.chars().any(is_han));
+    }
+    mode != Mode::Link && named > 0 && chinese * 2 >= named
+}
+
+/// The values of a row, as a connector would deliver them. Columns of type `city` are the parts
+/// of a region: by their names a province, a district, a country, else a city. Types that do
+/// not match organizations are ignored.
+pub fn values(table: &Table, row: usize) -> Vec<Value> {
+    let mut out = Vec::with_capacity(table.columns.len());
+    let mut place = Address::default();
+    for (c, column) in table.columns.iter().enumerate() {
+        let cell = table.cell(row, c);
+        if cell.is_empty() {
+            continue;
+        }
+        let text = |attribute: &str| Value::text(attribute, cell.to_owned());
+        match column.semantic {
+            Semantic::OrgName => out.push(text(attribute::NAME)),
+            Semantic::PersonName => out.push(text(attribute::CONTACT_NAME)),
+            Semantic::Phone => out.push(text(attribute::PHONE)),
+            Semantic::Email => out.push(text(attribute::EMAIL)),
+            Semantic::Domain => out.push(text(attribute::WEBSITE)),
+            Semantic::BankAccount => out.push(text(attribute::BANK_ACCOUNT)),
+            Semantic::Uscc => out.push(Value::identifier("uscc", cell.to_owned())),
+            Semantic::Identifier => {
+                let scheme = format!("x_{}", column.name);
+                out.push(Value::identifier(&scheme, cell.to_owned()));
+            }
+            Semantic::Postcode => cell.clone_into(&mut place.postcode),
+            Semantic::City => {
+                let name = column.name.to_lowercase();
+                let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
+                let part = if has(&["province", "state", "省"]) {
+                    &mut place.province
+                } else if has(&["district", "county", "区", "县"]) {
+                    &mut place.district
+                } else if has(&["country", "国"]) {
+                    &mut place.country
+                } else {
+                    &mut place.city
+                };
+                cell.clone_into(part);
+            }
+            Semantic::Address if place.text.is_empty() => cell.clone_into(&mut place.text),
+            Semantic::Address => {
+                place.text.push(' ');
+                place.text.push_str(cell);
+            }
+            _ => {}
+        }
+    }
+    if !place.is_blank() {
+        out.push(Value::of(attribute::ADDRESS, Datum::Address(place)));
+    }
+    out
+}
+
+struct Piece {
+    records: Vec<Standardized>,
+    /// Hashes of the keys of all records, one behind the other.
+    hashes: Vec<u64>,
+    ends: Vec<u32>,
+    /// Hash of each record's name core; 0 when it has none.
+    cores: Vec<u64>,
+}
+
+impl Piece {
+    fn keys(&self, i: usize) -> &[u64] {
+        let from = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.hashes[from as usize..self.ends[i] as usize]
+    }
+}
+
+fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) -> Piece {
+    let mut piece = Piece {
+        records: Vec::with_capacity(rows.len()),
+        hashes: Vec::with_capacity(rows.len() * 12),
+        ends: Vec::with_capacity(rows.len()),
+        cores: Vec::with_capacity(rows.len()),
+    };
+    for row in rows {
+        let mut record = standardize(PartyKind::Organization, &values(table, row), rules);
+        for k in record.take_keys() {
+            let h = parallel::hash(0, k.text.as_bytes());
+            piece.hashes.push(h & !RULE | u64::from(k.rule));
+        }
+        piece.ends.push(piece.hashes.len() as u32);
+        let core = record
+            .core()
+            .map_or(0, |c| parallel::hash(1, c.as_bytes()) | 1);
+        piece.cores.push(core);
+        piece.records.push(record);
+    }
+    piece
+}
+
+/// Resolves a table by a rule set for organizations.
+pub fn resolve(
+    table: &Table,
+    rules: &RuleSet,
+    options: &Options,
+    progress: &Progress<'_>,
+) -> Outcome {
+    let (rows, threads) = (table.len(), options.threads);
+    let span = |i: usize| i * PIECE..((i + 1) * PIECE).min(rows);
+    let count = rows.div_ceil(PIECE);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    progress(Phase::Standardize, 0, rows as u64);
+    let mut pieces = parallel::map(threads, count, |i| {
+        let piece = standardized(table, span(i), rules);
+        let n = done.fetch_add(piece.records.len(), std::sync::atomic::Ordering::Relaxed);
+        progress(
+            Phase::Standardize,
+            (n + piece.records.len()) as u64,
+            rows as u64,
+        );
+        piece
+    });
+    progress(Phase::Block, 0, rows as u64);
+    let (pairs, generic, blocking) = block(&pieces, rules, threads);
+    mark(&mut pieces, generic);
+    for p in &mut pieces {
+        p.hashes = Vec::new();
+        p.ends = Vec::new();
+        p.cores = Vec::new();
+    }
+    progress(Phase::Compare, 0, pairs.len() as u64);
+    let record = |r: u32| &pieces[r as usize / PIECE].records[r as usize % PIECE];
+    let scored: Vec<Scored> = parallel::flat(threads, pairs.len(), 16_384, |range| {
+        let each = pairs[range].iter().map(|p| ((p >> 32) as u32, *p as u32));
+        each.map(|(a, b)| Scored {
+            a,
+            b,
+            score: score(record(a), record(b), &NothingGeneric, rules),
+        })
+        .filter(|s| s.score >= rules.thresholds.review)
+        .collect()
+    });
+    progress(Phase::Cluster, 0, scored.len() as u64);
+    let mut rules = rules.clone();
+    if options.at == At::Balance {
+        rules.thresholds.merge = rules.thresholds.review;
+    }
+    let heads = components(table, &scored, &rules, threads, &record);
+    Outcome {
+        heads,
+        candidates: blocking.pairs,
+        blocking,
+        scored,
+        rules: Some(rules.full_version()),
+        ..Outcome::default()
+    }
+}
+
+/// Pairs that share a key which is not generic, rows with their generic keys, and a report.
+fn block(
+    pieces: &[Piece],
+    rules: &RuleSet,
+    threads: usize,
+) -> (Vec<u64>, Vec<(u32, u64)>, BlockingReport) {
+    let shards = parallel::map(threads, pieces.len(), |i| {
+        let mut out: Shards = vec![Vec::new(); SHARDS];
+        for r in 0..pieces[i].records.len() {
+            for h in pieces[i].keys(r) {
+                out[(h >> 58) as usize].push((*h, (i * PIECE + r) as u32));
+            }
+        }
+        out
+    });
+    let sorted = keys::sort_into(shards, threads);
+    let found = parallel::map(threads, SHARDS, |s| {
+        let (mut pairs, mut generic) = (Vec::new(), Vec::new());
+        let (mut blocks, mut most) = (0_u64, 0);
+        let mut cores: Vec<u64> = Vec::new();
+        keys::blocks(&sorted[s], |key, block| {
+            blocks += 1;
+            most = most.max(block.len());
+            cores.clear();
+            let each = block
+                .iter()
+                .map(|b| pieces[b.1 as usize / PIECE].cores[b.1 as usize % PIECE]);
+            cores.extend(each.filter(|c| *c != 0));
+            cores.sort_unstable();
+            cores.dedup();
+            let rule = rules.keys.get((key & RULE) as usize);
+            if rule.is_some_and(|r: &KeyRule| r.is_generic(block.len(), cores.len())) {
+                generic.extend(block.iter().map(|b| (b.1, key)));
+            } else {
+                keys::all_pairs(block, &|_, _| true, &mut pairs);
+            }
+        });
+        pairs.sort_unstable();
+        pairs.dedup();
+        (pairs, generic, blocks, most)
+    });
+    let (mut pairs, mut generic) = (Vec::new(), Vec::new());
+    let mut report = BlockingReport::default();
+    for (mut p, mut g, n, most) in found {
+        pairs.append(&mut p);
+        report.blocks += n;
+        report.largest = report.largest.max(most as u64);
+        report.refined += g.chunk_by(|a, b| a.1 == b.1).count() as u64;
+        generic.append(&mut g);
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    report.pairs = pairs.len() as u64;
+    generic.sort_unstable();
+    (pairs, generic, report)
+}
+
+fn mark(pieces: &mut [Piece], generic: Vec<(u32, u64)>) {
+    for of_row in generic.chunk_by(|a, b| a.0 == b.0) {
+        let row = of_row[0].0 as usize;
+        let piece = &mut pieces[row / PIECE];
+        let hashes = piece.keys(row % PIECE).to_vec();
+        piece.records[row % PIECE].mark_generic(|k| {
+            hashes
+                .get(usize::from(k))
+                .is_some_and(|h| of_row.iter().any(|g| g.1 == *h))
+        });
+    }
+}
+
+/// Clusters each component of the scored pairs apart.
+fn components<'a>(
+    table: &Table,
+    scored: &[Scored],
+    rules: &RuleSet,
+    threads: usize,
+    record: &(impl Fn(u32) -> &'a Standardized + Sync),
+) -> Vec<u32> {
+    let mut heads: Vec<u32> = (0..table.len() as u32).collect();
+    let parts = super::group::components(table.len(), scored);
+    let found: Vec<(u32, u32)> = parallel::flat(threads, parts.len(), 512, |range| {
+        let mut out = Vec::new();
+        for part in &parts[range] {
+            let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
+            rows.sort_unstable();
+            rows.dedup();
+            rows.sort_by_cached_key(|r| table.name(*r as usize));
+            let names: Vec<RecordKey> = rows
+                .iter()
+                .map(|r| {
+                    let source = &table.sources[table.source_of(*r as usize) as usize];
+                    RecordKey::new(source.clone(), table.key(*r as usize).to_owned())
+                })
+                .collect();
+            let place: std::collections::BTreeMap<u32, usize> =
+                rows.iter().enumerate().map(|(i, r)| (*r, i)).collect();
+            let nodes: Vec<Node<'_>> = rows
+                .iter()
+                .zip(&names)
+                .map(|(r, key)| Node {
+                    key,
+                    std: record(*r),
+                })
+                .collect();
+            let edges: Vec<Edge> = part
+                .iter()
+                .map(|p| Edge {
+                    a: place[&p.a],
+                    b: place[&p.b],
+                    score: p.score,
+                })
+                .collect();
+            for c in cluster(&nodes, &edges, &[], rules).clusters {
+                let head = rows[c[0]];
+                out.extend(c.iter().map(|i| (rows[*i], head)));
+            }
+        }
+        out
+    });
+    for (row, head) in found {
+        heads[row as usize] = head;
+    }
+    heads
+}
