@@ -39,8 +39,13 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-resolution",
             ],
         ),
+        (
+            "jinke-gateway",
+            &["jinke-types", "jinke-proto", "jinke-kit"],
+        ),
         ("jinke-sdk", &["jinke-types", "jinke-http"]),
         ("jinke-file", &["jinke-types", "jinke-sdk"]),
+        ("jinke-tryton", &["jinke-types", "jinke-sdk"]),
         (
             "jinke-runner",
             &[

@@ -1,0 +1,96 @@
+//! gRPC-Web for browsers, and gRPC itself, on the same port: the same methods as over REST, passed
+//! on as they are.
+
+use std::{convert::Infallible, sync::Arc};
+
+use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use jinke_kit::deadline;
+use jinke_types::{Code, Failure};
+use prost_reflect::DescriptorPool;
+use tonic::body::Body;
+use tonic_web::GrpcWebLayer;
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+
+use crate::{
+    call::{Backends, FORWARDED},
+    error, table,
+};
+
+/// Headers of gRPC that go on besides [`FORWARDED`].
+const OF_GRPC: [HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::TE,
+    HeaderName::from_static(deadline::GRPC_TIMEOUT),
+    HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("grpc-accept-encoding"),
+    header::USER_AGENT,
+];
+
+/// What passes gRPC and gRPC-Web on.
+pub type Pass = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// Whether a request is gRPC or gRPC-Web.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
+    content_type.is_some_and(|t| t.starts_with("application/grpc"))
+}
+
+/// Passes calls of the services in the pool whose package begins with `jinke.` on to their areas.
+pub fn pass(pool: &DescriptorPool, backends: Backends) -> Pass {
+    let known: Arc<std::collections::BTreeMap<String, String>> = Arc::new(
+        pool.services()
+            .filter(|s| s.package_name().starts_with("jinke."))
+            .map(|s| {
+                (
+                    s.full_name().to_owned(),
+                    table::area(s.package_name()).to_owned(),
+                )
+            })
+            .collect(),
+    );
+    let service = tower::service_fn(
+        move |request: Request<Body>| -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+            let name = request.uri().path().split('/').nth(1).unwrap_or_default();
+            let wire = known.get(name).ok_or_else(|| {
+                let message = "the gateway does not know such a service";
+                Failure::new(Code::Unimplemented, "UNKNOWN_SERVICE", message)
+            });
+            let wire = match wire.and_then(|area| backends.get(area)) {
+                Ok(wire) => wire,
+                Err(failure) => {
+                    let refused = error::status(failure).into_http();
+                    return std::future::ready(Ok(refused)).boxed();
+                }
+            };
+            let call = wire.oneshot(stripped(request));
+            call.map(|answer| Ok(answer.unwrap_or_else(tonic::Status::into_http)))
+                .boxed()
+        },
+    );
+    BoxCloneSyncService::new(GrpcWebLayer::new().layer(service))
+}
+
+fn stripped(request: Request<Body>) -> Request<Body> {
+    let (mut parts, body) = request.into_parts();
+    let mut headers = HeaderMap::new();
+    for name in FORWARDED.iter().chain(&OF_GRPC) {
+        for value in parts.headers.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    let path = parts
+        .uri
+        .path()
+        .parse()
+        .unwrap_or_else(|_| http::Uri::from_static("/"));
+    parts.uri = path;
+    parts.headers = headers;
+    parts.version = http::Version::HTTP_2;
+    // What the listener or a middleware left behind is not for the service.
+    parts.extensions = http::Extensions::new();
+    Request::from_parts(parts, body)
+}
