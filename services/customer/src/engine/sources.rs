@@ -141,17 +141,19 @@ impl Engine {
                     source.update_time = now;
                     sources::put(tx, &source).await?;
                     let weighs = |s: &Source| (s.trust, s.shared, s.org_unit.clone());
-                    let mut after = i64::MIN;
-                    let outweighed = weighs(&source) != weighs(&old);
-                    while outweighed {
-                        let ids = records::customers_of_source(tx, id, after, STEP).await?;
-                        let Some(last) = ids.last() else { break };
-                        after = *last;
-                        let input = Input {
-                            touched: ids.into_iter().collect(),
-                            ..Input::default()
-                        };
-                        resolved.push(core.resolve(tx, input, now).await?);
+                    if weighs(&source) != weighs(&old) {
+                        let mut after = i64::MIN;
+                        loop {
+                            let ids = records::customers_of_source(tx, id, after, STEP).await?;
+                            let Some(last) = ids.last() else { break };
+                            after = *last;
+                            let touched = ids.into_iter().collect();
+                            let input = Input {
+                                touched,
+                                ..Input::default()
+                            };
+                            resolved.push(core.resolve(tx, input, now).await?);
+                        }
                     }
                 }
                 let name = format!("sources/{id}");

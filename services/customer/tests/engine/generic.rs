@@ -6,7 +6,7 @@ use jinke_store::testing;
 use crate::support::*;
 
 async fn generic_keys(house: &House) -> usize {
-    state::generic(&mut *house.db.read().await.unwrap())
+    state::generic(&mut house.db.read().await.unwrap())
         .await
         .unwrap()
         .len()

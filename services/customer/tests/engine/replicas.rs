@@ -59,7 +59,7 @@ async fn many_small_calls_share_transactions_and_none_is_lost() {
                 assert_eq!(call.await.unwrap().0, Outcome::Created);
             }
             assert_sound(&engine).await;
-            let head = jinke_store::changelog::head(&mut *house.db.read().await.unwrap()).await;
+            let head = jinke_store::changelog::head(&mut house.db.read().await.unwrap()).await;
             assert!(head.unwrap() >= 1);
             assert!(engine.golden(1, &RowScope::All).await.is_ok());
         })

@@ -61,6 +61,7 @@ fn company(chance: &Chance, entity: usize, nth: usize) -> SourceRecord {
     )
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement is for reading")]
 async fn measure(kind: Kind, total: usize) {
     let place = Place::new(kind).await;
     let db = Database::open(place.config(), &MIGRATIONS).await.unwrap();

@@ -38,8 +38,6 @@ async fn the_table_of_version_rules() {
         &'static str,
         &'static str,
     );
-    let (one, two) = ("上海云峰科技有限公司", "上海云峰信息技术有限公司");
-    let _ = (one, two);
     let table: &[Row] = &[
         (
             "a newer one wins",
@@ -173,7 +171,6 @@ async fn the_table_of_version_rules() {
                 (*outcomes, *name, *phone),
                 "{title}"
             );
-            // All in one batch gives the same.
             assert_sound(&engine).await;
         })
         .await;
