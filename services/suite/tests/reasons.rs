@@ -16,14 +16,7 @@ fn root() -> PathBuf {
 /// Words that are written like a reason and are none: environment variables, enum values of the
 /// contract, SQL types, gRPC codes where they are named as codes.
 fn is_something_else(word: &str) -> bool {
-    let prefixes = [
-        "JINKE_",
-        "CARGO_",
-        "KIND_",
-        "PARTY_KIND_",
-        "FIELD_CLASS_",
-        "XDG_",
-    ];
+    let prefixes = ["JINKE_", "CARGO_", "PARTY_KIND_", "XDG_"];
     let words = [
         "ABORTED",
         "APPDATA",
@@ -54,6 +47,11 @@ fn is_something_else(word: &str) -> bool {
         "REAL",
         "FLOAT8",
         "NUMERIC",
+        "KIND_",
+        "FIELD_CLASS_",
+        "DESC",
+        "POST",
+        "PAR1",
     ];
     words.contains(&word) || prefixes.iter().any(|p| word.starts_with(p))
 }

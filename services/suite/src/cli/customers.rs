@@ -113,7 +113,7 @@ pub struct MergeArgs {
     /// Why
     #[arg(long, default_value = "")]
     comment: String,
-    /// Only say what would come out
+    /// Only say whether it can be done
     #[arg(long)]
     dry_run: bool,
 }
@@ -130,7 +130,7 @@ pub struct UnmergeArgs {
     /// Why
     #[arg(long, default_value = "")]
     comment: String,
-    /// Only say what would come out
+    /// Only say whether it can be done
     #[arg(long)]
     dry_run: bool,
 }
@@ -404,11 +404,10 @@ async fn merge(
     };
     let customer = client.merge_customers(request).await.answer()?;
     printer.message("jinke.customer.v1.Customer", &customer)?;
-    printer.line(if args.dry_run {
-        "试算，未保存 a trial, nothing was stored:"
-    } else {
-        "已合并 merged:"
-    })?;
+    if args.dry_run {
+        return printer.line("可以合并，未保存 it can be merged; nothing was stored");
+    }
+    printer.line("已合并 merged:")?;
     if printer.is_json() {
         Ok(())
     } else {
@@ -435,11 +434,10 @@ async fn unmerge(
     };
     let answer = client.unmerge_customer(request).await.answer()?;
     printer.message("jinke.customer.v1.UnmergeCustomerResponse", &answer)?;
-    printer.line(if args.dry_run {
-        "试算，未保存 a trial, nothing was stored:"
-    } else {
-        "已拆分 unmerged into:"
-    })?;
+    if args.dry_run {
+        return printer.line("可以拆分，未保存 it can be unmerged; nothing was stored");
+    }
+    printer.line("已拆分 unmerged into:")?;
     rows(&answer.customers, "", printer)
 }
 
