@@ -18,6 +18,17 @@ pub fn source_not_found(id: &str) -> Failure {
     .with("source", format!("sources/{id}"))
 }
 
+/// `FAILED_PRECONDITION` for a record to be stored whose source does not exist or is walled off: the
+/// engine's own words for the former.
+pub fn source_unknown(id: &str) -> Failure {
+    Failure::new(
+        Code::FailedPrecondition,
+        "SOURCE_UNKNOWN",
+        "the source does not exist; create it first",
+    )
+    .with("source", format!("sources/{id}"))
+}
+
 /// `NOT_FOUND` for a record. The external id stays out of the message: it goes to logs.
 pub fn record_not_found(source: &str) -> Failure {
     Failure::new(

@@ -154,7 +154,7 @@ impl Batch {
                     continue;
                 }
                 Some(unit) if rows.sees(source) => error::org_unit_denied(unit),
-                _ => error::source_not_found(source),
+                _ => error::source_unknown(source),
             };
             let key = Some(record_key_out(&record.key));
             self.results[index] = Some(rejected(key, failure, index));
