@@ -25,8 +25,9 @@ use sha2::{Digest, Sha256};
 
 use crate::connector::{Cursor, PullError};
 
-/// So many rows within the overlap are remembered as delivered.
-pub const MAX_SEEN: usize = 150;
+/// So many rows within the overlap are remembered as delivered, those of the last round and of
+/// the one under way together.
+pub const MAX_SEEN: usize = 320;
 /// An id that a round walks by may be at most this many bytes; with a longer one the cursor
 /// cannot be made.
 pub const MAX_WALK_ID: usize = 256;
@@ -50,7 +51,7 @@ pub struct Incremental {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Wire", into = "Wire")]
 struct State {
     /// Which list, so that a cursor of another one is refused.
     list: String,
@@ -59,23 +60,76 @@ struct State {
     /// The round under way.
     round: Option<Round>,
     /// Rows with a time at or after `since` that were delivered.
-    #[serde(default, skip_serializing_if = "Seen::is_empty")]
     seen: Seen,
     /// Rows delivered since the first round began; for progress only.
-    #[serde(default)]
     done: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Round {
     /// The newest time before the round began.
     top: Timestamp,
     /// The id behind which it goes on.
     after: Option<String>,
     /// What the next round shall pass over.
-    #[serde(default, skip_serializing_if = "Seen::is_empty")]
     next: Seen,
+}
+
+/// The state as it is written. Most rows that the next round shall pass over are those that this
+/// one did, so both memories are written as three parts without an overlap.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wire {
+    list: String,
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(skip_serializing_if = "Seen::is_empty")]
+    both: Seen,
+    #[serde(skip_serializing_if = "Seen::is_empty")]
+    seen: Seen,
+    #[serde(skip_serializing_if = "Seen::is_empty")]
+    next: Seen,
+    done: u64,
+}
+
+impl From<Wire> for State {
+    fn from(wire: Wire) -> Self {
+        let with_both = |set: Seen| Seen(set.0.union(&wire.both.0).copied().collect());
+        Self {
+            round: wire.top.map(|top| Round {
+                top,
+                after: wire.after.clone(),
+                next: with_both(wire.next.clone()),
+            }),
+            seen: with_both(wire.seen.clone()),
+            list: wire.list,
+            since: wire.since,
+            done: wire.done,
+        }
+    }
+}
+
+impl From<State> for Wire {
+    fn from(state: State) -> Self {
+        let none = Seen::default();
+        let (seen, next) = (
+            &state.seen.0,
+            state.round.as_ref().map_or(&none.0, |r| &r.next.0),
+        );
+        Self {
+            both: Seen(seen.intersection(next).copied().collect()),
+            seen: Seen(seen.difference(next).copied().collect()),
+            next: Seen(next.difference(seen).copied().collect()),
+            top: state.round.as_ref().map(|r| r.top),
+            after: state.round.as_ref().and_then(|r| r.after.clone()),
+            list: state.list,
+            since: state.since,
+            done: state.done,
+        }
+    }
 }
 
 /// Hashes, as base64 of eight bytes each.
@@ -86,11 +140,6 @@ struct Seen(BTreeSet<u64>);
 impl Seen {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-    fn add(&mut self, hash: u64) {
-        if self.0.len() < MAX_SEEN {
-            self.0.insert(hash);
-        }
     }
 }
 
@@ -181,7 +230,12 @@ impl Incremental {
         let overlap = self.overlap;
         if let Some(round) = &mut self.state.round {
             if time >= round.top.minus(overlap) {
-                round.next.add(hash);
+                let seen = &self.state.seen.0;
+                // Rows that the last round knew take no further room.
+                let added = round.next.0.difference(seen).count();
+                if seen.contains(&hash) || seen.len() + added < MAX_SEEN {
+                    round.next.0.insert(hash);
+                }
             }
             round.after = Some(id.to_owned());
         }
