@@ -249,10 +249,8 @@ async fn told_outside(said: &str, units: i64) -> Vec<Answer> {
             format!("{inside:?}").contains(said),
             "those inside see what is said"
         );
-        taken
-            .lock()
-            .unwrap()
-            .extend(everything(&house, "reader").await);
+        let told = everything(&house, "reader").await;
+        taken.lock().unwrap().extend(told);
     })
     .await;
     taken.into_inner().unwrap()
