@@ -1,5 +1,8 @@
 //! `jinke customers …`
 
+mod past;
+mod show;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -11,11 +14,11 @@ use jinke_types::Failure;
 
 use super::{
     Global, Outcome, explain,
-    page::{Limit, collect, customer_name, more, record_key, request_id},
+    page::{Limit, collect, customer_name, record_key, request_id},
 };
 use crate::{
     connect::{Answer, connect},
-    print::{Printer, Table, text},
+    print::Printer,
 };
 
 /// The commands on customers.
@@ -189,7 +192,7 @@ pub async fn customers(
             };
             let customer = client.get_customer(request).await.answer()?;
             printer.message("jinke.customer.v1.Customer", &customer)?;
-            show(&customer, printer)?;
+            show::show(&customer, printer)?;
         }
         CustomersCommand::Search { query, limit } => {
             search(&mut client, &query, limit.limit, printer).await?;
@@ -199,12 +202,12 @@ pub async fn customers(
         CustomersCommand::Merge(args) => merge(&mut client, args, printer).await?,
         CustomersCommand::Unmerge(args) => unmerge(&mut client, args, printer).await?,
         CustomersCommand::History { customer, limit } => {
-            history(&mut client, &customer, limit.limit, printer).await?;
+            past::history(&mut client, &customer, limit.limit, printer).await?;
         }
         CustomersCommand::Timeline { customer, limit } => {
-            timeline(&mut client, &customer, limit.limit, printer).await?;
+            past::timeline(&mut client, &customer, limit.limit, printer).await?;
         }
-        CustomersCommand::Changes(args) => changes(&mut client, args, printer).await?,
+        CustomersCommand::Changes(args) => past::changes(&mut client, args, printer).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -232,7 +235,7 @@ async fn list(
         next_page_token,
     };
     printer.message("jinke.customer.v1.ListCustomersResponse", &answer)?;
-    rows(&answer.customers, &answer.next_page_token, printer)
+    show::rows(&answer.customers, &answer.next_page_token, printer)
 }
 
 async fn search(
@@ -257,7 +260,7 @@ async fn search(
         next_page_token,
     };
     printer.message("jinke.customer.v1.SearchCustomersResponse", &answer)?;
-    rows(&answer.customers, &answer.next_page_token, printer)
+    show::rows(&answer.customers, &answer.next_page_token, printer)
 }
 
 async fn lookup(
@@ -278,110 +281,7 @@ async fn lookup(
     };
     let answer = client.lookup_customers(request).await.answer()?;
     printer.message("jinke.customer.v1.LookupCustomersResponse", &answer)?;
-    rows(&answer.customers, "", printer)
-}
-
-fn rows(customers: &[pb::Customer], next: &str, printer: &mut Printer<'_>) -> Result<(), Failure> {
-    if customers.is_empty() {
-        return printer.line("没有客户 no customers");
-    }
-    let mut table = Table::new([
-        "客户 customer",
-        "名称 name",
-        "种类 kind",
-        ">记录 records",
-        "更新 updated",
-    ]);
-    for c in customers {
-        table.row([
-            c.name.as_str(),
-            shown_name(c),
-            text::kind(c.kind()),
-            &c.record_count.to_string(),
-            &text::time(c.update_time.as_ref()),
-        ]);
-    }
-    printer.table(&table)?;
-    more(next).map_or(Ok(()), |line| printer.line(line))
-}
-
-fn shown_name(c: &pb::Customer) -> &str {
-    match (c.display_name.as_str(), c.hidden_classes.is_empty()) {
-        ("", false) => "（无权查看 hidden）",
-        ("", true) => "（无名 unnamed）",
-        (name, _) => name,
-    }
-}
-
-/// A customer with the origin of its values.
-fn show(c: &pb::Customer, printer: &mut Printer<'_>) -> Result<(), Failure> {
-    let name = text::clean(shown_name(c));
-    let kind = text::kind(c.kind());
-    printer.line(format!(
-        "{}  {name}  {kind}  版本 revision {}",
-        c.name, c.revision
-    ))?;
-    if let Some(time) = &c.delete_time {
-        let time = text::time(Some(time));
-        printer.line(format!(
-            "所有来源都已删除 deleted by every source since {time}"
-        ))?;
-    }
-    if !c.tags.is_empty() {
-        let tags: Vec<_> = c.tags.iter().map(|t| text::clean(&t.tag)).collect();
-        printer.line(format!("标签 tags: {}", tags.join(", ")))?;
-    }
-    if !c.hidden_classes.is_empty() {
-        let classes = text::classes(c.hidden_classes());
-        printer.line(format!("无权查看 hidden from you: {classes}"))?;
-    }
-    printer.line("")?;
-    printer.table(&values(&c.values))?;
-    printer.line("")?;
-    printer.table(&records(&c.records))
-}
-
-fn values(values: &[pb::GoldenValue]) -> Table {
-    let mut table = Table::new([
-        "属性 attribute",
-        "值 value",
-        "范围 scope",
-        "来自 from",
-        "规则 rule",
-        ">佐证 support",
-        ">落选 lost",
-    ]);
-    for golden in values {
-        let Some(value) = &golden.value else { continue };
-        let from = golden.provenance.clone().unwrap_or_default();
-        table.row([
-            text::attribute(value),
-            text::value(value),
-            value.scope.clone(),
-            text::key(from.record.as_ref()),
-            from.rule.clone(),
-            from.supported_by.len().to_string(),
-            from.losing_count.to_string(),
-        ]);
-    }
-    table
-}
-
-fn records(records: &[pb::customer::Record]) -> Table {
-    let mut table = Table::new(["记录 record", "地址 address", ">版本 version", "状态 state"]);
-    for record in records {
-        table.row([
-            text::key(record.key.as_ref()).as_str(),
-            &record.address,
-            &record.version.to_string(),
-            if record.deleted {
-                "已删除 deleted"
-            } else {
-                ""
-            },
-        ]);
-    }
-    table
+    show::rows(&answer.customers, "", printer)
 }
 
 async fn merge(
@@ -411,7 +311,7 @@ async fn merge(
     if printer.is_json() {
         Ok(())
     } else {
-        show(&customer, printer)
+        show::show(&customer, printer)
     }
 }
 
@@ -438,236 +338,7 @@ async fn unmerge(
         return printer.line("可以拆分，未保存 it can be unmerged; nothing was stored");
     }
     printer.line("已拆分 unmerged into:")?;
-    rows(&answer.customers, "", printer)
-}
-
-async fn history(
-    client: &mut Client,
-    customer: &str,
-    limit: usize,
-    printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
-    let (revisions, next_page_token) = collect(limit, 100, async |page_size, page_token| {
-        let parent = customer.to_owned();
-        let request = pb::ListCustomerRevisionsRequest {
-            parent,
-            page_size,
-            page_token,
-        };
-        let answer = client.list_customer_revisions(request).await.answer()?;
-        Ok((answer.revisions, answer.next_page_token))
-    })
-    .await?;
-    let answer = pb::ListCustomerRevisionsResponse {
-        revisions,
-        next_page_token,
-    };
-    printer.message("jinke.customer.v1.ListCustomerRevisionsResponse", &answer)?;
-    let mut table = Table::new([
-        ">版本 revision",
-        "时间 time",
-        "变更 change",
-        "名称 name",
-        "记录 records (version)",
-    ]);
-    for r in &answer.revisions {
-        let records: Vec<_> = r
-            .records
-            .iter()
-            .map(|m| format!("{} ({})", text::key(m.key.as_ref()), m.version))
-            .collect();
-        let name = r.values.iter().filter_map(|v| v.value.as_ref());
-        let name = name
-            .into_iter()
-            .find(|v| v.attribute == "name" && v.scope.is_empty());
-        table.row([
-            r.revision.to_string().as_str(),
-            &text::time(r.time.as_ref()),
-            text::change(r.kind()),
-            &name.map(text::value).unwrap_or_default(),
-            &records.join(", "),
-        ]);
-    }
-    printer.table(&table)?;
-    more(&answer.next_page_token).map_or(Ok(()), |line| printer.line(line))
-}
-
-async fn timeline(
-    client: &mut Client,
-    customer: &str,
-    limit: usize,
-    printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
-    let (entries, next_page_token) = collect(limit, 1_000, async |page_size, page_token| {
-        let parent = customer.to_owned();
-        let request = pb::ListTimelineEntriesRequest {
-            parent,
-            page_size,
-            page_token,
-        };
-        let answer = client.list_timeline_entries(request).await.answer()?;
-        Ok((answer.entries, answer.next_page_token))
-    })
-    .await?;
-    let answer = pb::ListTimelineEntriesResponse {
-        entries,
-        next_page_token,
-    };
-    printer.message("jinke.customer.v1.ListTimelineEntriesResponse", &answer)?;
-    let mut table = Table::new([
-        "时间 time",
-        "种类 kind",
-        "编号 number",
-        ">金额 amount",
-        "内容 content",
-        "记录 record",
-    ]);
-    for entry in &answer.entries {
-        let (kind, number, amount, content) = entry_cells(entry);
-        let (time, key) = (
-            text::time(entry.time.as_ref()),
-            text::key(entry.key.as_ref()),
-        );
-        table.row([time, kind, number, amount, content, key]);
-    }
-    printer.table(&table)?;
-    more(&answer.next_page_token).map_or(Ok(()), |line| printer.line(line))
-}
-
-fn entry_cells(entry: &pb::TimelineEntry) -> (String, String, String, String) {
-    use pb::timeline_entry::Entry;
-    let short = |name: &str| name.trim_start_matches("KIND_").to_lowercase();
-    match &entry.entry {
-        Some(Entry::Transaction(t)) => (
-            short(t.kind().as_str_name()),
-            t.number.clone(),
-            t.amount.as_ref().map(text::money).unwrap_or_default(),
-            if t.text.is_empty() {
-                t.status.clone()
-            } else {
-                format!("{} {}", t.status, t.text)
-            },
-        ),
-        Some(Entry::Interaction(i)) => (
-            short(i.kind().as_str_name()),
-            i.channel.clone(),
-            String::new(),
-            if i.subject.is_empty() {
-                i.text.clone()
-            } else {
-                format!("{}: {}", i.subject, i.text)
-            },
-        ),
-        None => Default::default(),
-    }
-}
-
-async fn changes(
-    client: &mut Client,
-    args: ChangesArgs,
-    printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
-    if args.follow {
-        return follow(client, args, printer).await;
-    }
-    let mut next = args.from;
-    let mut changes = Vec::new();
-    while changes.len() < args.limit.limit {
-        let left = i32::try_from(args.limit.limit - changes.len()).unwrap_or(i32::MAX);
-        let request = pb::ListCustomerChangesRequest {
-            page_size: left.min(1_000),
-            page_token: next.clone(),
-            include_snapshots: args.snapshots && printer.is_json(),
-        };
-        let page = client.list_customer_changes(request).await.answer()?;
-        let end = page.changes.is_empty();
-        changes.extend(page.changes);
-        next = page.next_page_token;
-        if end {
-            break;
-        }
-    }
-    let answer = pb::ListCustomerChangesResponse {
-        changes,
-        next_page_token: next,
-    };
-    printer.message("jinke.customer.v1.ListCustomerChangesResponse", &answer)?;
-    let mut table = change_table();
-    answer
-        .changes
-        .iter()
-        .for_each(|change| change_row(&mut table, change));
-    printer.table(&table)?;
-    printer.line(format!("继续 go on with --from {}", answer.next_page_token))
-}
-
-async fn follow(
-    client: &mut Client,
-    args: ChangesArgs,
-    printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
-    let mut next = args.from;
-    let stop = tokio::signal::ctrl_c();
-    tokio::pin!(stop);
-    loop {
-        let request = pb::WatchCustomerChangesRequest {
-            page_token: next.clone(),
-            include_snapshots: args.snapshots && printer.is_json(),
-        };
-        let mut watch = client.watch_customer_changes(request).await.answer()?;
-        loop {
-            let answer = tokio::select! {
-                answer = watch.message() => answer,
-                _ = &mut stop => {
-                    return printer.line(format!("继续 go on with --from {next}"));
-                }
-            };
-            match answer {
-                Ok(Some(answer)) => {
-                    next.clone_from(&answer.next_page_token);
-                    if answer.changes.is_empty() {
-                        continue;
-                    }
-                    printer
-                        .message_line("jinke.customer.v1.WatchCustomerChangesResponse", &answer)?;
-                    let mut table = change_table();
-                    answer
-                        .changes
-                        .iter()
-                        .for_each(|change| change_row(&mut table, change));
-                    printer.table(&table)?;
-                    printer.flush()?;
-                }
-                // The server may cut a watch at any time; the token goes on where it stood.
-                Ok(None) => break,
-                Err(status) if jinke_runner::deliver::is_retryable(status.code()) => break,
-                Err(status) => return Err(jinke_kit::failure(&status)),
-            }
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-}
-
-fn change_table() -> Table {
-    Table::new([
-        ">位置 position",
-        "时间 time",
-        "变更 change",
-        "客户 customer",
-        ">版本 revision",
-        "相关 related",
-    ])
-}
-
-fn change_row(table: &mut Table, change: &pb::CustomerChange) {
-    table.row([
-        change.position.to_string().as_str(),
-        &text::time(change.time.as_ref()),
-        text::change(change.kind()),
-        &change.customer,
-        &change.revision.to_string(),
-        &change.related.join(", "),
-    ]);
+    show::rows(&answer.customers, "", printer)
 }
 
 #[cfg(test)]
@@ -682,13 +353,5 @@ mod tests {
             ("foreign:u8", "C-1")
         );
         assert!(identifier("uscc").is_err() && identifier(":1").is_err());
-    }
-
-    #[test]
-    fn what_is_hidden_is_told_apart_from_what_is_missing() {
-        let mut c = pb::Customer::default();
-        assert_eq!(shown_name(&c), "（无名 unnamed）");
-        c.hidden_classes = vec![2];
-        assert_eq!(shown_name(&c), "（无权查看 hidden）");
     }
 }
