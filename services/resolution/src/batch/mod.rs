@@ -24,6 +24,7 @@ pub mod parallel;
 pub mod table;
 
 mod cells;
+mod explain;
 mod keys;
 mod levels;
 mod similar;
@@ -31,6 +32,7 @@ mod train;
 mod trained;
 mod values;
 
+pub use explain::explain_rows;
 pub use group::Scored;
 pub use keys::BlockingReport;
 pub use kinds::{SEMANTICS, Semantic};
@@ -58,6 +60,10 @@ pub struct Options {
     pub threads: usize,
     /// By which weights.
     pub engine: Engine,
+    /// Another balance point than the model's, in milli-bits.
+    pub balance: Option<i32>,
+    /// Another merge threshold than the model's, in milli-bits.
+    pub merge: Option<i32>,
 }
 
 /// A step of the work.

@@ -145,13 +145,20 @@ pub fn resolve(
     options: &Options,
     progress: &Progress<'_>,
 ) -> Outcome {
+    let version = rules.full_version();
+    let mut rules = rules.clone();
+    rules.thresholds.review = options.balance.unwrap_or(rules.thresholds.review);
+    rules.thresholds.merge = options
+        .merge
+        .unwrap_or(rules.thresholds.merge)
+        .max(rules.thresholds.review);
     let (rows, threads) = (table.len(), options.threads);
     let span = |i: usize| i * PIECE..((i + 1) * PIECE).min(rows);
     let count = rows.div_ceil(PIECE);
     let done = std::sync::atomic::AtomicUsize::new(0);
     progress(Phase::Standardize, 0, rows as u64);
     let mut pieces = parallel::map(threads, count, |i| {
-        let piece = standardized(table, span(i), rules);
+        let piece = standardized(table, span(i), &rules);
         let n = done.fetch_add(piece.records.len(), std::sync::atomic::Ordering::Relaxed);
         progress(
             Phase::Standardize,
@@ -161,7 +168,7 @@ pub fn resolve(
         piece
     });
     progress(Phase::Block, 0, rows as u64);
-    let (pairs, generic, blocking) = block(&pieces, rules, threads);
+    let (pairs, generic, blocking) = block(&pieces, &rules, threads);
     mark(&mut pieces, generic);
     for p in &mut pieces {
         p.hashes = Vec::new();
@@ -175,23 +182,23 @@ pub fn resolve(
         each.map(|(a, b)| Scored {
             a,
             b,
-            score: score(record(a), record(b), &NothingGeneric, rules),
+            score: score(record(a), record(b), &NothingGeneric, &rules),
         })
         .filter(|s| s.score >= rules.thresholds.review)
         .collect()
     });
     progress(Phase::Cluster, 0, scored.len() as u64);
-    let mut rules = rules.clone();
-    if options.at == At::Balance {
-        rules.thresholds.merge = rules.thresholds.review;
-    }
+    rules.thresholds.merge = match options.at {
+        At::Balance => rules.thresholds.review,
+        At::Merge => rules.thresholds.merge,
+    };
     let heads = components(table, &scored, &rules, threads, &record);
     Outcome {
         heads,
         candidates: blocking.pairs,
         blocking,
         scored,
-        rules: Some(rules.full_version()),
+        rules: Some(version),
         ..Outcome::default()
     }
 }

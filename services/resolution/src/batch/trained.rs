@@ -92,6 +92,9 @@ pub(super) fn resolve(
             table, &columns, tables, &pairs, &patterns, &ranks, &side, mode, threads,
         ),
     };
+    let mut model = model;
+    model.balance = options.balance.unwrap_or(model.balance);
+    model.merge = options.merge.unwrap_or(model.merge);
     for (cells, c) in columns.iter_mut().zip(&model.columns) {
         let rare: Vec<i32> = (0..cells.len() as u32)
             .map(|v| c.rarity.get(cells.text(v)).copied().unwrap_or(c.rare))

@@ -8,6 +8,7 @@ pub mod import;
 pub mod login;
 pub mod migrate;
 pub mod page;
+pub mod resolve;
 pub mod run;
 pub mod sources;
 pub mod stewards;
@@ -121,6 +122,8 @@ pub enum Command {
     /// What people decided on records
     #[command(subcommand)]
     Judgements(stewards::JudgementsCommand),
+    /// Find which rows of CSV files are one customer, person, product…, on this machine alone
+    Resolve(resolve::ResolveArgs),
     /// Users and their roles
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -187,6 +190,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Reviews(command) => stewards::reviews(&global, command, printer).await,
         Command::Judge(args) => stewards::judge(&global, args, printer).await,
         Command::Judgements(command) => stewards::judgements(&global, command, printer).await,
+        Command::Resolve(args) => resolve::resolve(&args, printer),
         Command::Users(command) => users::users(&global, command, printer).await,
     };
     done.map_err(|failure| {

@@ -1,0 +1,77 @@
+//! Why two rows of a table score what they score.
+
+use super::{Column, Mode, Model, Outcome, Table, cells, levels::Comparer, organizations};
+use crate::{NothingGeneric, RuleSet, Step, explain_pair, standardize};
+use jinke_types::PartyKind;
+
+/// The waterfall of two rows: the prior first, then a step per column; the last sum is the
+/// score. By the rule set for organizations where the outcome was reached by it; there a value
+/// that is generic in the table counts as if it were not, because two rows do not show it.
+pub fn explain_rows(table: &Table, outcome: &Outcome, a: u32, b: u32) -> Vec<Step> {
+    match &outcome.model {
+        Some(model) => trained(table, model, a as usize, b as usize),
+        None => {
+            let rules = RuleSet::organization();
+            let of = |row: u32| {
+                let values = organizations::values(table, row as usize);
+                standardize(PartyKind::Organization, &values, &rules)
+            };
+            explain_pair(&of(a), &of(b), &NothingGeneric, &rules)
+        }
+    }
+}
+
+fn trained(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
+    let columns: Vec<Column> = model.columns.iter().map(|c| c.column.clone()).collect();
+    let width = columns.len();
+    let mut two = Table::new(columns);
+    for row in [a, b] {
+        let source = two.source(&table.sources[table.source_of(row) as usize]);
+        two.push(
+            source,
+            table.key(row),
+            (0..width).map(|c| table.cell(row, c)),
+        );
+    }
+    let mut all = cells::columns(&two, 1);
+    for (cells, c) in all.iter_mut().zip(&model.columns) {
+        cells.weigh_words(|w, _| c.words.get(w).copied().unwrap_or(c.rare_word));
+        cells.rarity = (0..cells.len() as u32)
+            .map(|v| c.rarity.get(cells.text(v)).copied().unwrap_or(c.rare))
+            .collect();
+    }
+    let pattern = Comparer::new(&all).pattern(0, 1);
+    let across = table.source_of(a) != table.source_of(b) && model.mode != Mode::Dedupe;
+    let prior = model.priors[usize::from(across)];
+    let mut sum = prior;
+    let mut out = vec![Step {
+        comparison: "prior".into(),
+        level: if across { "across" } else { "within" }.into(),
+        left: String::new(),
+        right: String::new(),
+        weight: prior,
+        adjustment: 0,
+        sum,
+    }];
+    for (i, c) in model.columns.iter().enumerate() {
+        let level = pattern.level(i);
+        let (x, y) = (all[i].of_row[0], all[i].of_row[1]);
+        let adjustment = if level == 1 {
+            all[i].rarity[x as usize].min(all[i].rarity[y as usize])
+        } else {
+            0
+        };
+        let weight = c.weights[level] + adjustment;
+        sum += weight;
+        out.push(Step {
+            comparison: c.column.name.clone(),
+            level: c.column.semantic.levels()[level].into(),
+            left: all[i].text(x).into(),
+            right: all[i].text(y).into(),
+            weight,
+            adjustment,
+            sum,
+        });
+    }
+    out
+}

@@ -1,0 +1,309 @@
+//! `jinke resolve`: which rows of a table are one thing, in one go on this machine.
+
+pub mod input;
+pub mod output;
+pub mod report;
+pub mod spec;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jinke_resolution::batch::{At, Model, Options, Outcome, Phase, resolve_table};
+use jinke_types::{Code, Failure};
+
+use super::Outcome as Ended;
+use crate::print::Printer;
+use spec::Spec;
+
+/// Which partition is written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Partition {
+    /// The one believed most likely
+    #[default]
+    Balance,
+    /// What a machine would merge alone
+    Merge,
+}
+
+/// Arguments of `resolve`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// What to resolve: inputs, columns and their types (TOML)
+    #[arg(long, value_name = "SPEC.toml")]
+    spec: PathBuf,
+    /// Where the clusters go: source,source_id,cluster_id
+    #[arg(long, value_name = "CLUSTERS.csv")]
+    out: PathBuf,
+    /// Known truth (source,source_id,entity_id): prints one line of JSON with the quality
+    #[arg(long, value_name = "TRUTH.csv")]
+    truth: Option<PathBuf>,
+    /// Where the learned model goes
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    model_out: Option<PathBuf>,
+    /// A model learned before
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Where a report for people goes, one HTML file
+    #[arg(long, value_name = "REPORT.html")]
+    report: Option<PathBuf>,
+    /// How many threads [default: as many as the machine has]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Which partition is written
+    #[arg(long, value_enum, default_value = "balance")]
+    at: Partition,
+}
+
+/// Shows phases and keeps how long each took.
+struct Watch {
+    bar: Option<ProgressBar>,
+    state: Mutex<(Vec<(&'static str, Duration)>, &'static str, Instant)>,
+}
+
+const PHASES: [&str; 8] = [
+    "read",
+    "standardize",
+    "block",
+    "train",
+    "compare",
+    "cluster",
+    "write",
+    "evaluate",
+];
+
+impl Watch {
+    fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let style = "{spinner} {prefix:.bold} {bar:24} {pos}/{len} {wide_msg}";
+            bar.set_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self {
+            bar,
+            state: Mutex::new((Vec::new(), PHASES[0], Instant::now())),
+        }
+    }
+
+    fn at(&self, phase: &'static str, done: u64, of: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_position(done);
+            bar.set_prefix(phase);
+        }
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if state.1 != phase {
+            let now = Instant::now();
+            let took = now - state.2;
+            let ended = state.1;
+            state.0.push((ended, took));
+            state.1 = phase;
+            state.2 = now;
+            if self.bar.is_none() && of > 0 {
+                // Nobody is left to tell when standard error is closed.
+                let _ = writeln!(io::stderr(), "{phase} {of}");
+            }
+        }
+    }
+
+    /// Seconds by phase.
+    fn seconds(&self) -> serde_json::Map<String, serde_json::Value> {
+        let state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = (state.1, state.2.elapsed());
+        let all: Vec<_> = state.0.iter().copied().chain([last]).collect();
+        let mut out = serde_json::Map::new();
+        for phase in PHASES {
+            let sum: f64 = all
+                .iter()
+                .filter(|p| p.0 == phase)
+                .map(|p| p.1.as_secs_f64())
+                .sum();
+            if sum > 0.0 {
+                out.insert(phase.into(), ((sum * 1000.0).round() / 1000.0).into());
+            }
+        }
+        out
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Standardize => "standardize",
+        Phase::Block => "block",
+        Phase::Train => "train",
+        Phase::Compare => "compare",
+        Phase::Cluster => "cluster",
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| {
+        Failure::new(
+            Code::NotFound,
+            "INPUT_UNREADABLE",
+            format!("{}: {e}", path.display()),
+        )
+    })
+}
+
+/// Resolves the table a spec names.
+///
+/// # Errors
+/// `SPEC_INVALID`, `INPUT_UNREADABLE`, `INPUT_INVALID`, `MODEL_INVALID`, `OUTPUT_UNWRITABLE`.
+pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
+    let start = Instant::now();
+    let folder = args.spec.parent().unwrap_or(Path::new(""));
+    let spec = Spec::parse(&text_of(&args.spec)?, folder)?;
+    let model = args
+        .model
+        .as_deref()
+        .map(|path| model_of(path))
+        .transpose()?;
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    );
+    let watch = Watch::new();
+    let table = input::read(&spec, threads)?;
+    let options = Options {
+        mode: spec.mode,
+        at: match args.at {
+            Partition::Balance => At::Balance,
+            Partition::Merge => At::Merge,
+        },
+        threads,
+        engine: spec.engine,
+        balance: spec.thresholds.0,
+        merge: spec.thresholds.1,
+    };
+    let show = |phase: Phase, done: u64, of: u64| watch.at(phase_name(phase), done, of);
+    let outcome = resolve_table(&table, model.as_ref(), &options, &show)
+        .map_err(|e| Failure::new(Code::InvalidArgument, "MODEL_INVALID", e.to_string()))?;
+    watch.at("write", 0, table.len() as u64);
+    output::clusters(&args.out, &table, &outcome.heads)?;
+    if let Some(path) = &args.model_out {
+        output::whole(path, &model_text(&outcome))?;
+    }
+    if let Some(path) = &args.report {
+        output::whole(path, &report::html(&table, &outcome))?;
+    }
+    let done = start.elapsed();
+    let clusters = (0..)
+        .zip(&outcome.heads)
+        .filter(|(row, head)| row == *head)
+        .count();
+    let Some(truth) = &args.truth else {
+        drop(watch);
+        printer.line(format!(
+            "{} 条记录 records  {clusters} 个客户 clusters  {:.1} s",
+            table.len(),
+            done.as_secs_f64()
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    watch.at("evaluate", 0, table.len() as u64);
+    let (pairwise, b_cubed) = output::measure(truth, &table, &outcome.heads)?;
+    let mut seconds = watch.seconds();
+    seconds.insert(
+        "total".into(),
+        ((done.as_secs_f64() * 1000.0).round() / 1000.0).into(),
+    );
+    drop(watch);
+    let line = serde_json::json!({
+        "records": table.len(),
+        "clusters": clusters,
+        "pairwise": pairwise,
+        "b_cubed": b_cubed,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds(),
+        "peak_memory_mb": peak_memory_mb(),
+        "candidate_pairs": outcome.candidates,
+        "engine": outcome.rules.clone().unwrap_or_else(|| "trained".into()),
+        "threads": threads,
+    });
+    printer.raw(&line.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn model_of(path: &Path) -> Result<Model, Failure> {
+    Model::parse(&text_of(path)?).map_err(|e| {
+        Failure::new(
+            Code::InvalidArgument,
+            "MODEL_INVALID",
+            format!("{}: {e}", path.display()),
+        )
+    })
+}
+
+/// The model learned; where the rule set of the service was used, that rule set.
+fn model_text(outcome: &Outcome) -> String {
+    outcome.model.as_ref().map_or_else(
+        || {
+            jinke_resolution::RuleSet::organization()
+                .to_toml()
+                .to_owned()
+        },
+        Model::to_toml,
+    )
+}
+
+/// A line of a file below /proc/self, where there is such a thing.
+fn proc_self(file: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/self/{file}")).ok()
+}
+
+/// The most memory this process held, where the system tells.
+fn peak_memory_mb() -> Option<u64> {
+    let status = proc_self("status")?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kb: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kb / 1024)
+}
+
+/// Processor time of this process, where the system tells; its ticks are hundredths.
+fn cpu_seconds() -> Option<f64> {
+    let stat = proc_self("stat")?;
+    let after = stat.rsplit_once(") ")?.1;
+    let mut fields = after.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_tells_what_was_used() {
+        if proc_self("status").is_some() {
+            assert!(peak_memory_mb().is_some_and(|mb| mb > 0));
+            assert!(cpu_seconds().is_some());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading CSV files into a table, in UTF-8 or GB18030, of which GBK is a part.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+use encoding_rs::GB18030;
+use jinke_resolution::batch::{Column, Table, parallel};
+use jinke_types::{Code, Failure};
+
+use super::spec::Spec;
+
+/// Longest row, in bytes, so that a file with an open quote does not fill the memory.
+const LONGEST_ROW: usize = 16 << 20;
+
+fn failure(path: &Path, reason: &'static str, message: impl std::fmt::Display) -> Failure {
+    let code = if reason == "INPUT_UNREADABLE" {
+        Code::NotFound
+    } else {
+        Code::InvalidArgument
+    };
+    Failure::new(code, reason, format!("{}: {message}", path.display()))
+}
+
+/// Reads all inputs of a spec, several at a time. Rows are in the order of inputs.
+///
+/// # Errors
+/// `INPUT_UNREADABLE`, `INPUT_INVALID`: the file and what is wrong.
+pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
+    let mut seen = vec![false; spec.columns.len()];
+    let parts = parallel::map(threads, spec.inputs.len(), |i| one(&spec.inputs[i], spec));
+    let mut table = Table::new(spec.columns.clone());
+    for part in parts {
+        let (part, found) = part?;
+        for (s, f) in seen.iter_mut().zip(found) {
+            *s |= f;
+        }
+        if table.is_empty() {
+            table = part;
+        } else {
+            table.append(&part);
+        }
+    }
+    if let Some(i) = seen.iter().position(|s| !s) {
+        return Err(Failure::new(
+            Code::InvalidArgument,
+            "INPUT_INVALID",
+            format!(
+                "no input has the column {:?} of the spec",
+                spec.columns[i].name
+            ),
+        ));
+    }
+    Ok(table)
+}
+
+/// A column of a file as text.
+pub fn text(bytes: &[u8], utf8: bool) -> Cow<'_, str> {
+    if utf8 {
+        String::from_utf8_lossy(bytes)
+    } else {
+        GB18030.decode_without_bom_handling(bytes).0
+    }
+}
+
+/// Opens a CSV file: whether it is UTF-8, and a reader that takes what separates fields from
+/// the first line.
+pub fn open(path: &Path) -> Result<(bool, csv::Reader<BufReader<File>>), Failure> {
+    let unreadable = |e: std::io::Error| failure(path, "INPUT_UNREADABLE", e);
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(failure(path, "INPUT_UNREADABLE", "is no file"));
+    }
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let first = reader.fill_buf().map_err(unreadable)?;
+    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
+        return Err(failure(
+            path,
+            "INPUT_INVALID",
+            "is UTF-16; save it as UTF-8 or GBK",
+        ));
+    }
+    if first.starts_with(b"PAR1") || first.starts_with(b"PK\x03\x04") {
+        return Err(failure(path, "INPUT_INVALID", "is no CSV file"));
+    }
+    let mark = if first.starts_with(&[0xef, 0xbb, 0xbf]) {
+        3
+    } else {
+        0
+    };
+    let line = first[mark..]
+        .split(|b| *b == b'\n')
+        .next()
+        .unwrap_or_default();
+    let delimiter = [b',', b'\t', b';', b'|']
+        .into_iter()
+        .max_by_key(|d| (line.iter().filter(|b| *b == d).count(), *d == b','))
+        .unwrap_or(b',');
+    let utf8 = is_utf8(&mut reader).map_err(unreadable)?;
+    let mut file = reader.into_inner();
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(mark as u64)).map_err(unreadable)?;
+    let csv = csv::ReaderBuilder::new()
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(BufReader::with_capacity(1 << 18, file));
+    Ok((utf8, csv))
+}
+
+/// Whether all of a file is UTF-8, in one pass with little memory.
+fn is_utf8(reader: &mut impl BufRead) -> std::io::Result<bool> {
+    let mut rest: Vec<u8> = Vec::new();
+    loop {
+        let piece = reader.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(rest.is_empty());
+        }
+        let n = piece.len();
+        let bytes = if rest.is_empty() {
+            Cow::Borrowed(piece)
+        } else {
+            rest.extend_from_slice(piece);
+            Cow::Owned(std::mem::take(&mut rest))
+        };
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => {}
+            // The piece may end within a character.
+            Err(e) if e.error_len().is_none() => rest = bytes[e.valid_up_to()..].to_vec(),
+            Err(_) => return Ok(false),
+        }
+        reader.consume(n);
+    }
+}
+
+/// Reads one file: its rows, and which columns of the spec it has.
+fn one(path: &Path, spec: &Spec) -> Result<(Table, Vec<bool>), Failure> {
+    let (utf8, mut reader) = open(path)?;
+    let invalid = |m: String| failure(path, "INPUT_INVALID", m);
+    let header: HashMap<String, usize> = {
+        let names = reader.byte_headers().map_err(|e| invalid(e.to_string()))?;
+        let each = names.iter().enumerate();
+        // Of two columns of one name the first counts.
+        each.rev()
+            .map(|(i, n)| (text(n, utf8).trim().to_owned(), i))
+            .collect()
+    };
+    let named = |name: &Option<String>, what: &str| match name {
+        None => Ok(None),
+        Some(n) => match header.get(n.trim()) {
+            Some(i) => Ok(Some(*i)),
+            None => Err(invalid(format!(
+                "has no column {n:?}, which the spec names as {what}"
+            ))),
+        },
+    };
+    let source_at = named(&spec.source, "source")?;
+    let key_at = named(&spec.key, "key")?;
+    let places: Vec<Option<usize>> = spec
+        .columns
+        .iter()
+        .map(|c: &Column| header.get(c.name.trim()).copied())
+        .collect();
+    let mut table = Table::new(spec.columns.clone());
+    let own = path
+        .file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let mut last: Option<(String, u32)> = None;
+    let mut row = csv::ByteRecord::new();
+    let mut number = 0_u64;
+    while reader
+        .read_byte_record(&mut row)
+        .map_err(|e| invalid(e.to_string()))?
+    {
+        number += 1;
+        if row.as_slice().len() > LONGEST_ROW {
+            return Err(invalid(format!(
+                "row {number} is longer than {LONGEST_ROW} bytes; is a quote left open?"
+            )));
+        }
+        let get = |i: usize| text(row.get(i).unwrap_or_default(), utf8);
+        let name = source_at.map_or(Cow::Borrowed(own.as_str()), get);
+        let source = match &last {
+            Some((n, s)) if *n == name.trim() => *s,
+            _ => {
+                let s = table.source(name.trim());
+                last = Some((name.trim().to_owned(), s));
+                s
+            }
+        };
+        let key = key_at.map_or_else(|| Cow::Owned(number.to_string()), get);
+        let cells: Vec<Cow<'_, str>> = places
+            .iter()
+            .map(|p| p.map_or(Cow::Borrowed(""), get))
+            .collect();
+        table.push(source, &key, cells.iter().map(AsRef::as_ref));
+    }
+    Ok((table, places.iter().map(Option::is_some).collect()))
+}
