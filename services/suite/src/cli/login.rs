@@ -90,7 +90,8 @@ struct Passwords {
 
 impl Passwords {
     fn new(stdin: bool) -> Result<Self, Failure> {
-        if !stdin && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !(stdin || terminal) {
             return Err(Failure::new(
                 Code::FailedPrecondition,
                 "NO_TERMINAL",
