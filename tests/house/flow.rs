@@ -163,7 +163,7 @@ async fn timeline(api: &mut Clients, name: &str) -> BTreeSet<String> {
         .collect()
 }
 
-const PHONE: &str = "13912345678";
+const PHONE: &str = "13586420973";
 const EMAIL: &str = "zhuge.kongming@example-secret.cn";
 const PERSON: &str = "诸葛孔暝";
 const SAID: &str = "请尽快把报价发给我本人";

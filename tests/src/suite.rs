@@ -10,8 +10,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use jinke_proto::jinke::{
     customer::v1::{
-        CreateSourceRequest, Source, customer_service_client::CustomerServiceClient,
-        match_service_client::MatchServiceClient, source_service_client::SourceServiceClient,
+        CreateSourceRequest, GetCustomerStatsRequest, Source,
+        customer_service_client::CustomerServiceClient, match_service_client::MatchServiceClient,
+        source_service_client::SourceServiceClient,
         stewardship_service_client::StewardshipServiceClient,
     },
     identity::v1::{LoginWithKeyRequest, token_service_client::TokenServiceClient},
@@ -113,7 +114,7 @@ impl Suite {
                 let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
                 bail!("jinke ended with {status} before it was ready:\n{log}");
             }
-            if suite.login().await.is_ok() {
+            if suite.ready().await.is_ok() {
                 return Ok(suite);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -122,11 +123,24 @@ impl Suite {
         bail!("jinke was not ready after 30 s:\n{log}")
     }
 
+    /// Whether login and the customer service answer.
+    async fn ready(&self) -> Result<()> {
+        let mut api = Clients::new(&self.login().await?);
+        api.customers
+            .get_customer_stats(GetCustomerStatsRequest {})
+            .await?;
+        Ok(())
+    }
+
     /// A new channel, logged in with the key that the first start left in the data folder.
     pub async fn login(&self) -> Result<Authed> {
         let text = std::fs::read_to_string(self.data.join("credentials/admin.toml"))?;
         let credentials: toml::Table = text.parse()?;
-        let key = credentials["key"].as_str().context("key")?.to_owned();
+        let key = credentials
+            .get("key")
+            .and_then(|k| k.as_str())
+            .context("key")?
+            .to_owned();
         let channel = Endpoint::new(self.endpoint.clone())?
             .connect_timeout(Duration::from_secs(5))
             .connect()
