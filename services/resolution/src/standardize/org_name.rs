@@ -223,6 +223,10 @@ fn is_person_note(inner: &[char]) -> bool {
 }
 
 fn ends_with(text: &[char], suffix: &str) -> bool {
+    // Cheap test first: most suffixes differ in their last character.
+    if text.last().copied() != suffix.chars().next_back() {
+        return false;
+    }
     text.iter()
         .rev()
         .copied()

@@ -156,9 +156,10 @@ const READINGS: &[(&str, &str)] = &[
 ];
 
 fn surname_length(name: &[char]) -> usize {
+    let first = name.first().copied();
     COMPOUND
         .iter()
-        .filter(|c| name.len() > c.chars().count() || name.len() == c.chars().count())
+        .filter(|c| c.chars().next() == first)
         .find(|c| name.iter().copied().take(c.chars().count()).eq(c.chars()))
         .map_or(1, |c| c.chars().count())
 }
@@ -166,6 +167,9 @@ fn surname_length(name: &[char]) -> usize {
 /// Whether a short text ends in an honorific after at least a surname.
 pub fn has_honorific(text: &[char]) -> bool {
     HONORIFICS.iter().any(|h| {
+        if text.last().copied() != h.chars().next_back() {
+            return false;
+        }
         let n = h.chars().count();
         text.len() > n && text.iter().rev().copied().take(n).eq(h.chars().rev())
     })
@@ -198,6 +202,9 @@ fn chinese(folded: &str) -> Option<PersonName> {
     // Not while it would leave nothing; a single last character such as 工 is an honorific only
     // after a bare surname, because given names end in it too.
     while let Some(h) = HONORIFICS.iter().find(|h| {
+        if name.last().copied() != h.chars().next_back() {
+            return false;
+        }
         let n = h.chars().count();
         let rest = name.len().saturating_sub(n);
         let ends = name.iter().rev().copied().take(n).eq(h.chars().rev());

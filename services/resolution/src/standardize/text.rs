@@ -9,6 +9,48 @@ use unicode_normalization::{UnicodeNormalization, char::canonical_combining_clas
 /// Reads at most `4 * max` characters of the input, so that a name of 10 MB costs no more
 /// than a name of that length.
 pub fn fold(text: &str, max: usize) -> String {
+    fold_plain(text, max).unwrap_or_else(|| fold_any(text, max))
+}
+
+/// [`fold`] for what most values are made of: ASCII, its full-width twins, and Han characters
+/// that normalization leaves alone. `None` when another character is among them.
+fn fold_plain(text: &str, max: usize) -> Option<String> {
+    let mut out = String::with_capacity(text.len().min(max * 4));
+    let mut blank = true;
+    let mut han = false;
+    let mut count = 0;
+    for c in text.chars().take(max * 4) {
+        if count >= max {
+            break;
+        }
+        let c = match c {
+            ' '..='~' | '\t' | '\n' | '\r' => c,
+            '\u{4e00}'..='\u{9fff}' => {
+                han = true;
+                c
+            }
+            // NFKC takes each to the ASCII character at this distance.
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0)?,
+            '\u{3000}' => ' ',
+            _ => return None,
+        };
+        if c.is_ascii_whitespace() {
+            if !blank {
+                out.push(' ');
+                count += 1;
+            }
+            blank = true;
+        } else {
+            out.push(c.to_ascii_lowercase());
+            count += 1;
+            blank = false;
+        }
+    }
+    out.truncate(out.trim_end().len());
+    Some(if han { fast2s::convert(&out) } else { out })
+}
+
+fn fold_any(text: &str, max: usize) -> String {
     let mut plain = String::with_capacity(text.len().min(max * 4));
     let mut blank = true;
     let mut count = 0;
@@ -123,6 +165,39 @@ mod tests {
         assert_eq!(fold("萬業裝飾設計\u{200b}", 50), "万业装饰设计");
         assert_eq!(fold("😀公司", 50), "😀公司");
         assert_eq!(fold(&"金".repeat(10_000_000), 256).chars().count(), 256);
+    }
+
+    #[test]
+    fn the_short_way_of_folding_is_the_long_one() {
+        let all: Vec<char> =
+            "aZ 09~\t\r\n（ＡＢＣ１２）\u{3000}　萬業裝飾設計龍鬱乾髮臺灣一龥鿿,.。-"
+                .chars()
+                .collect();
+        let mut taken = 0;
+        let mut x = 7_usize;
+        for n in 0..4000 {
+            let text: String = (0..n % 23)
+                .map(|_| {
+                    x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    all[(x >> 33) % all.len()]
+                })
+                .collect();
+            for max in [1, 5, 50] {
+                if let Some(short) = fold_plain(&text, max) {
+                    assert_eq!(short, fold_any(&text, max), "{text:?} {max}");
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken > 1000, "{taken}");
+        let han: String = ('\u{4e00}'..='\u{9fff}').collect();
+        for piece in han.chars().collect::<Vec<_>>().chunks(200) {
+            let text: String = piece.iter().collect();
+            assert_eq!(
+                fold_plain(&text, 300).as_deref(),
+                Some(fold_any(&text, 300).as_str())
+            );
+        }
     }
 
     #[test]
