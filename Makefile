@@ -36,6 +36,12 @@ test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	tests/with-postgres.sh cargo test --workspace --quiet
 	tests/python-client.sh $(CURDIR)/target/debug/jinke
 
+.PHONY: test-rigs
+test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder with tryton.sh)
+	@[ -n "$${JINKE_RIGS:-}" ] || { echo "set JINKE_RIGS to the folder with the rigs (tryton.sh start|stop PORT)"; exit 1; }
+	@[ -f "$$JINKE_RIGS/tryton.sh" ] || { echo "$$JINKE_RIGS has no tryton.sh"; exit 1; }
+	cargo test -p jinke-tryton --features rigs --test rigs
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all

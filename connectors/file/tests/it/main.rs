@@ -1,6 +1,7 @@
 //! The file connector from outside: encodings, workbooks, hostile files, resuming, and the
 //! sample files of the suite.
 
+mod conformance;
 mod encodings;
 mod hostile;
 mod resume;

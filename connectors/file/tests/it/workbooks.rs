@@ -198,3 +198,128 @@ async fn a_mapping_is_proposed_from_a_file() {
     assert!(errors.is_empty());
     assert_eq!(records.len(), 3, "the company, its contact and their link");
 }
+
+/// A workbook as other programs than Excel write it: `strings` is the shared table, and row `r`
+/// names the strings `3r`, `3r + 1` and `3r + 2` in its columns A to C.
+fn by_hand(path: &std::path::Path, strings: &[&str]) {
+    use std::io::Write as _;
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let mut part = |name: &str, text: &str| {
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file(name, options).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    };
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+    part(
+        "[Content_Types].xml",
+        "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>",
+    );
+    part(
+        "_rels/.rels",
+        &format!(
+            "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" \
+             Type=\"{office}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+        ),
+    );
+    part(
+        "xl/workbook.xml",
+        &format!(
+            "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets>\
+             <sheet name=\"S\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+        ),
+    );
+    part(
+        "xl/_rels/workbook.xml.rels",
+        &format!(
+            "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" \
+             Type=\"{office}/worksheet\" Target=\"worksheets/sheet1.xml\"/>\
+             <Relationship Id=\"r2\" Type=\"{office}/sharedStrings\" \
+             Target=\"sharedStrings.xml\"/></Relationships>"
+        ),
+    );
+    let table: String = strings.concat();
+    part(
+        "xl/sharedStrings.xml",
+        &format!("<sst xmlns=\"{main}\">{table}</sst>"),
+    );
+    let rows: String = (0..strings.len() / 3)
+        .map(|r| {
+            let cell = |c: char, i: usize| {
+                let (row, index) = (r + 1, 3 * r + i);
+                format!("<c r=\"{c}{row}\" t=\"s\"><v>{index}</v></c>")
+            };
+            format!(
+                "<row r=\"{}\">{}{}{}</row>",
+                r + 1,
+                cell('A', 0),
+                cell('B', 1),
+                cell('C', 2)
+            )
+        })
+        .collect();
+    part(
+        "xl/worksheets/sheet1.xml",
+        &format!("<worksheet xmlns=\"{main}\"><sheetData>{rows}</sheetData></worksheet>"),
+    );
+    zip.finish().unwrap();
+}
+
+#[tokio::test]
+async fn empty_shared_strings_do_not_shift_the_others() {
+    // Every way in which a string of the shared table can be empty stands before others; a
+    // reader that passes over one would give every later cell the text of its neighbour.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("empty.xlsx");
+    let strings = [
+        "<si><t>编码</t></si>",
+        "<si><t>名称</t></si>",
+        "<si><t>电话</t></si>",
+        "<si><t>C1</t></si>",
+        "<si/>",
+        "<si><t>021-1</t></si>",
+        "<si><t>C2</t></si>",
+        "<si><t>乙公司</t></si>",
+        "<si></si>",
+        "<si><t>C3</t></si>",
+        "<si><t/></si>",
+        "<si><t>021-3</t></si>",
+        "<si><t>C4</t></si>",
+        "<si><r><t/></r></si>",
+        "<si><t>021-4</t></si>",
+        "<si><t>C5</t></si>",
+        "<si><phoneticPr fontId=\"1\"/></si>",
+        "<si><t xml:space=\"preserve\"> 021-5 </t></si>",
+        "<si><t>C6</t></si>",
+        "<si><rPh sb=\"0\" eb=\"1\"><t>ji</t></rPh></si>",
+        "<si><r><t>021</t></r><r><t>-6</t></r></si>",
+        "<si><t>C7</t></si>",
+        "<si><t>庚公司</t></si>",
+        "<si><t>021-7</t></si>",
+    ];
+    by_hand(&path, &strings);
+    let (records, errors, _) = read(&path, crate::support::CUSTOMERS).await;
+    assert_eq!(told(&errors), Vec::<String>::new());
+    assert_eq!(
+        names(&records),
+        ["C1=", "C2=乙公司", "C3=", "C4=", "C5=", "C6=", "C7=庚公司"]
+    );
+    let phones: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let Body::Party { values, .. } = &record.body else {
+                panic!()
+            };
+            let phone = values.iter().find(|v| v.attribute == "phone");
+            phone
+                .and_then(|v| v.datum.text())
+                .unwrap_or_default()
+                .trim()
+        })
+        .collect();
+    assert_eq!(
+        phones,
+        ["021-1", "", "021-3", "021-4", "021-5", "021-6", "021-7"]
+    );
+}
