@@ -72,15 +72,15 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let code = match error.kind() {
-        io::ErrorKind::NotFound => Code::NotFound,
-        _ => Code::FailedPrecondition,
-    };
-    Failure::new(
-        code,
-        "FILE_UNREADABLE",
-        format!("{name} cannot be read: {}", error.kind()),
-    )
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::new(
+            Code::NotFound,
+            "FILE_MISSING",
+            format!("{name} does not exist"),
+        );
+    }
+    let message = format!("{name} cannot be read: {}", error.kind());
+    Failure::new(Code::FailedPrecondition, "FILE_UNREADABLE", message)
 }
 
 #[cfg(test)]

@@ -110,15 +110,7 @@ impl Report {
         let mut out = out;
         out.write_all("\u{feff}".as_bytes())?;
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record([
-            "file",
-            "sheet",
-            "row",
-            "column",
-            "external_id",
-            "effect",
-            "reason",
-        ])?;
+        csv.write_record(["文件", "工作表", "行", "列", "外部编号", "结果", "原因"])?;
         for e in &self.row_errors {
             let effect = match e.effect {
                 jinke_sdk::Effect::RowSkipped => "整行未导入",
