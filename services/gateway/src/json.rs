@@ -15,6 +15,7 @@ use std::{cell::Cell, collections::HashSet, fmt};
 use jinke_types::{Code, Failure, Violation};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
 use serde_path_to_error::{Path, Segment, Track};
 
 /// Levels of nesting.
@@ -32,7 +33,11 @@ pub fn message(
     text: &[u8],
     prefix: &str,
 ) -> Result<DynamicMessage, Failure> {
-    check(text)?;
+    if check(text)? {
+        let value: Json = serde_json::from_slice(text)
+            .map_err(|e| unreadable(format!("the body is not usable JSON: {e}")))?;
+        exact(desc, &value, prefix)?;
+    }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
@@ -158,12 +163,19 @@ fn explain(desc: &MessageDescriptor, path: &Path, error: &str) -> (String, Strin
         let message = at.as_ref().map_or("the message", MessageDescriptor::name);
         return (out, format!("is not a field of {message}"));
     }
+    if let Some(oneof) = error.strip_prefix("multiple fields provided for oneof '") {
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out.push_str(oneof.trim_end_matches('\''));
+        return (out, "has more than one of its fields set".to_owned());
+    }
     let description = if let Some((_, expected)) = error.rsplit_once(", expected ") {
         format!("must be {expected}")
     } else if error.starts_with("unrecognized enum value") {
         "is not a value of the enum".to_owned()
     } else {
-        // The reader's other messages name the kind of mistake, and at most the name of a oneof.
+        // The reader's other messages name the kind of mistake.
         format!(
             "is not valid: {}",
             error.chars().take(100).collect::<String>()
@@ -172,23 +184,85 @@ fn explain(desc: &MessageDescriptor, path: &Path, error: &str) -> (String, Strin
     (out, description)
 }
 
-/// Checks that a text is one JSON value within the limits.
-fn check(text: &[u8]) -> Result<(), Failure> {
+/// Refuses numbers in integer fields that were too large to be read as what they are: the reader
+/// would take the nearest one it can hold.
+fn exact(desc: &MessageDescriptor, value: &Json, path: &str) -> Result<(), Failure> {
+    let Some(members) = value.as_object() else {
+        return Ok(());
+    };
+    for (name, value) in members {
+        let field = desc
+            .get_field_by_json_name(name)
+            .or_else(|| desc.get_field_by_name(name));
+        let Some(field) = field else { continue };
+        let path = match path {
+            "" => field.name().to_owned(),
+            path => format!("{path}.{}", field.name()),
+        };
+        let kind = match field.kind() {
+            Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+            kind => kind,
+        };
+        let values: Vec<&Json> = match value {
+            Json::Array(items) => items.iter().collect(),
+            Json::Object(entries) if field.is_map() => entries.values().collect(),
+            one => vec![one],
+        };
+        for value in values {
+            match &kind {
+                Kind::Double | Kind::Float => {}
+                // The number within a wrapper, or in a message that is free in form.
+                Kind::Message(inner) if value.is_number() => {
+                    let whole = inner.get_field(1).map(|f| f.kind());
+                    let float = matches!(whole, None | Some(Kind::Double | Kind::Float))
+                        || !inner.full_name().ends_with("Value");
+                    if !float && inexact(value) {
+                        return Err(Failure::field(path, "is too large a number"));
+                    }
+                }
+                Kind::Message(inner) => exact(inner, value, &path)?,
+                _ if inexact(value) => {
+                    return Err(Failure::field(path, "is too large a number"));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a number lost digits when it was read.
+fn inexact(value: &Json) -> bool {
+    value
+        .as_number()
+        .is_some_and(|n| n.is_f64() && n.as_f64().is_some_and(|f| f.abs() >= EXACT))
+}
+
+/// From here on not every integer is a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Checks that a text is one JSON value within the limits. Returns whether there are numbers in it
+/// that only a double holds, and not each exactly.
+fn check(text: &[u8]) -> Result<bool, Failure> {
     let left = Cell::new(MAX_VALUES);
+    let large = Cell::new(false);
     let mut reader = serde_json::Deserializer::from_slice(text);
     Shape {
         depth: 0,
         left: &left,
+        large: &large,
     }
     .deserialize(&mut reader)
     .and_then(|()| reader.end())
-    .map_err(|e| unreadable(format!("the body is not usable JSON: {e}")))
+    .map_err(|e| unreadable(format!("the body is not usable JSON: {e}")))?;
+    Ok(large.get())
 }
 
 /// Reads past a value, counting.
 struct Shape<'a> {
     depth: usize,
     left: &'a Cell<usize>,
+    large: &'a Cell<bool>,
 }
 
 impl<'de> DeserializeSeed<'de> for Shape<'_> {
@@ -226,7 +300,8 @@ impl<'de> Visitor<'de> for Shape<'_> {
     fn visit_u64<E>(self, _: u64) -> Result<(), E> {
         Ok(())
     }
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+    fn visit_f64<E>(self, f: f64) -> Result<(), E> {
+        self.large.set(self.large.get() || f.abs() >= EXACT);
         Ok(())
     }
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
@@ -241,6 +316,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
             .next_element_seed(Shape {
                 depth,
                 left: self.left,
+                large: self.large,
             })?
             .is_some()
         {}
@@ -256,6 +332,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
             map.next_value_seed(Shape {
                 depth,
                 left: self.left,
+                large: self.large,
             })?;
         }
         Ok(())

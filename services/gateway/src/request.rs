@@ -116,12 +116,12 @@ fn query(binding: &Binding, message: &mut DynamicMessage, query: &str, wrong: &m
             });
         };
         if n >= MAX_PARAMETERS {
-            refuse("", "more parameters than a query may have");
+            refuse(pair, "is one parameter more than a query may have");
             return;
         }
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let (Some(name), text) = (form(name), form(text)) else {
-            refuse("", "the name of a parameter is not UTF-8");
+            refuse(name, "is not UTF-8 in percent escapes");
             continue;
         };
         let fields = match param::resolve(&message.descriptor(), &name) {
