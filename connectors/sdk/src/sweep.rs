@@ -227,3 +227,50 @@ pub fn bounded(ids: &BTreeSet<String>) -> Result<(), PullError> {
         .with("limit", MAX_SWEEP_IDS),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers every page with the same record.
+    struct Stuck;
+
+    #[async_trait]
+    impl KnownRecords for Stuck {
+        async fn count(&self) -> Result<u64, Failure> {
+            Ok(1)
+        }
+        async fn page(&self, _: Option<&str>, _: usize) -> Result<Vec<Known>, Failure> {
+            Ok(vec![Known {
+                external_id: "a".to_owned(),
+                source_revision: None,
+                update_time: None,
+                body: Body::Party {
+                    kind: jinke_types::PartyKind::Person,
+                    values: Vec::new(),
+                },
+            }])
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_does_not_move_on_is_not_asked_for_ever() {
+        let present = BTreeSet::from(["a".to_owned()]);
+        let recheck = |_| async { Ok(BTreeSet::new()) };
+        let swept = compare("s", &present, &Stuck, SweepLimit::none(), recheck).await;
+        assert_eq!(swept.unwrap_err().failure.reason, "INTERNAL");
+    }
+
+    #[test]
+    fn a_share_and_a_least_number_may_go() {
+        let limit = SweepLimit {
+            percent: 5,
+            at_least: 10,
+        };
+        assert_eq!(
+            [0, 200, 201, 1_000, u64::MAX].map(|n| limit.most(n)),
+            [10, 10, 10, 50, u64::MAX / 20]
+        );
+        assert_eq!(SweepLimit::none().most(3), u64::MAX);
+    }
+}

@@ -332,6 +332,8 @@ fn streets(record: &SourceRecord) -> Vec<String> {
 #[tokio::test]
 async fn a_real_server_is_followed_to_the_cent() {
     let rig = Rig::new();
+    // A server that is running already would keep the port.
+    rig.control("stop");
     rig.control("start");
     let connector = rig.connector();
     connector.check().await.expect("the server answers");
