@@ -66,10 +66,6 @@ impl LinkPages {
         }
     }
     /// What to ask for: `Some(None)` is the first page, `None` means that the last was read.
-    #[expect(
-        clippy::option_option,
-        reason = "the first page, a link and the end are three things"
-    )]
     pub fn next(&self) -> Option<Option<&str>> {
         match (&self.next, self.begun) {
             (Some(link), _) => Some(Some(link)),

@@ -5,15 +5,8 @@ use serde_json::{Value, json};
 use super::{Refused, Row, World, schema::field};
 
 /// What values are compared and sorted by.
-#[derive(Clone, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u8, Vec<i64>, String);
-
-impl Eq for Key {}
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, &self.1, &self.2).cmp(&(other.0, &other.1, &other.2))
-    }
-}
 
 /// The key of a value; nothing sorts first.
 pub(super) fn key(value: &Value) -> Key {

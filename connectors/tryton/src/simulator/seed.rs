@@ -56,10 +56,10 @@ impl Simulator {
             self.seed_sale(n, party, at);
             let invoice = self.seed_invoice(n, party, "out", at);
             self.seed_receivable(n, party, at);
-            if n % 3 == 0 {
+            if n.is_multiple_of(3) {
                 self.seed_payment(n, party, invoice, at);
             }
-            if n % 10 == 0 {
+            if n.is_multiple_of(10) {
                 // What we buy, and lines of other accounts, are in no stream.
                 self.seed_invoice(n, party, "in", at);
                 let row = json!({"party": party, "account": 2, "debit": decimal("1"), "credit": decimal("0"), "company": 1});
@@ -74,7 +74,7 @@ impl Simulator {
         let trade = TRADES[n % TRADES.len()];
         let row = json!({
             "name": format!("{city}第{n}{trade}有限公司"), "code": format!("C{n:05}"),
-            "active": i64::from(n % 17 != 0), "categories": [if n % 11 == 0 { 2 } else { 1 }],
+            "active": i64::from(!n.is_multiple_of(17)), "categories": [if n.is_multiple_of(11) { 2 } else { 1 }],
         });
         let party = self.create("party.party", row, at);
         let address = json!({
@@ -122,7 +122,7 @@ impl Simulator {
 
     /// What a customer owes.
     pub fn seed_receivable(&self, n: usize, party: i64, at: Timestamp) -> i64 {
-        let paid = n % 3 == 0;
+        let paid = n.is_multiple_of(3);
         let reconciled = paid.then(|| {
             self.create(
                 "account.move.reconciliation",

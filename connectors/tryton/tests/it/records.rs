@@ -125,13 +125,13 @@ async fn persons_inactive_and_replaced_parties() {
         let Body::Party { kind, .. } = record.body else {
             panic!()
         };
-        let want = if id % 11 == 0 {
+        let want = if id.is_multiple_of(11) {
             PartyKind::Person
         } else {
             PartyKind::Organization
         };
         assert_eq!(kind, want, "{id}");
-        assert_eq!(record.deleted, id % 17 == 0 || id == 2, "{id}");
+        assert_eq!(record.deleted, id.is_multiple_of(17) || id == 2, "{id}");
     }
     assert!(values(&all[1]).contains(&"x_replaced_by//=party.party,1".to_owned()));
 }
