@@ -21,7 +21,12 @@ use tonic::{Status, body::Body};
 
 fn sample(desc: &MessageDescriptor, depth: usize) -> DynamicMessage {
     let mut out = DynamicMessage::new(desc.clone());
-    if depth > 6 || desc.full_name() == "google.protobuf.Any" {
+    if desc.full_name() == "google.protobuf.Any" {
+        let url = "type.googleapis.com/google.rpc.ErrorInfo".to_owned();
+        out.set_field_by_name("type_url", Value::String(url));
+        return out;
+    }
+    if depth > 6 {
         return out;
     }
     for field in desc.fields() {

@@ -7,6 +7,8 @@
 //! | a member given twice in one object | refused |
 //! | a member that is no field | refused, with its path |
 //!
+//! Integers are exact or refused. A double may be off in its last digit; the contract has none.
+//!
 //! The limits are checked in a pass that keeps nothing but the names of the objects it is in, so
 //! that a small document cannot become a large message.
 

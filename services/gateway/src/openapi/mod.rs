@@ -309,9 +309,20 @@ fn responses(binding: &Binding, schemas: &mut Schemas<'_>) -> Json {
             "description": "Server-sent events. The data of each is one message as JSON, its id \
                             where to go on after a cut; `event: error` is the last one.",
             "headers": id,
-            "content": {"text/event-stream": {
-                "schema": {"type": "string"}, "x-jinke-event": schema,
-            }},
+            "content": {"text/event-stream": {"schema": {
+                "type": "object",
+                "description": "One event.",
+                "properties": {
+                    "id": {"type": "string"},
+                    "event": {"type": "string"},
+                    "retry": {"type": "integer"},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": schema,
+                    },
+                },
+            }}},
         })
     } else {
         json!({
