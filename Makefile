@@ -39,8 +39,10 @@ test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 .PHONY: test-rigs
 test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder with tryton.sh)
 	@[ -n "$${JINKE_RIGS:-}" ] || { echo "set JINKE_RIGS to the folder with the rigs (tryton.sh start|stop PORT)"; exit 1; }
-	@[ -f "$$JINKE_RIGS/tryton.sh" ] || { echo "$$JINKE_RIGS has no tryton.sh"; exit 1; }
-	cargo test -p jinke-tryton --features rigs --test rigs
+	@for d in "$$JINKE_RIGS" "$$JINKE_RIGS/rigs"; do [ ! -f "$$d/tryton.sh" ] || exit 0; done; \
+	  echo "$$JINKE_RIGS has no tryton.sh"; exit 1
+	d="$$JINKE_RIGS"; [ -f "$$d/tryton.sh" ] || d="$$d/rigs"; \
+	  JINKE_RIGS="$$(cd "$$d" && pwd)" cargo test -p jinke-tryton --features rigs --test rigs
 
 .PHONY: fmt
 fmt: ## Format the code
