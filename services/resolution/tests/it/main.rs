@@ -6,4 +6,5 @@ mod laws;
 mod rule_files;
 mod standardizing;
 mod surviving;
+mod tables;
 mod words;

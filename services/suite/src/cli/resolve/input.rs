@@ -199,3 +199,83 @@ fn one(path: &Path, spec: &Spec) -> Result<(Table, Vec<bool>), Failure> {
     }
     Ok((table, places.iter().map(Option::is_some).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use jinke_resolution::batch::{Engine, Mode, Semantic};
+
+    use super::*;
+
+    fn spec(inputs: Vec<PathBuf>) -> Spec {
+        let column = |name: &str, semantic| Column {
+            name: name.into(),
+            semantic,
+        };
+        Spec {
+            inputs,
+            source: None,
+            key: Some("编号".into()),
+            mode: Mode::Dedupe,
+            engine: Engine::Auto,
+            columns: vec![
+                column("名称", Semantic::OrgName),
+                column("电话", Semantic::Phone),
+            ],
+            thresholds: (None, None),
+        }
+    }
+
+    fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn reads_utf8_and_gbk_with_any_separator() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "编号;名称;电话\r\n1;\"杭州;金客\";138\r\n2;镕基\r\n";
+        let gbk = GB18030.encode(text).0;
+        let marked = [b"\xef\xbb\xbf".as_slice(), text.replace(';', ",").as_bytes()].concat();
+        let inputs = vec![
+            file(dir.path(), "erp.csv", &gbk),
+            file(dir.path(), "crm.csv", &marked),
+        ];
+        let table = read(&spec(inputs), 2).unwrap();
+        assert_eq!(table.len(), 4);
+        assert_eq!(table.sources, ["erp", "crm"]);
+        assert_eq!((table.key(0), table.cell(0, 0)), ("1", "杭州;金客"));
+        assert_eq!((table.cell(1, 0), table.cell(1, 1)), ("镕基", ""));
+        assert_eq!(table.cell(2, 0), "杭州,金客");
+    }
+
+    #[test]
+    fn hostile_files_are_refused_or_read_and_never_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let fails = |name: &str, bytes: &[u8]| {
+            let path = file(dir.path(), name, bytes);
+            read(&spec(vec![path]), 1).unwrap_err()
+        };
+        assert_eq!(fails("a.csv", b"\xff\xfe1\x00").reason, "INPUT_INVALID");
+        assert_eq!(fails("b.csv", b"PAR1....").reason, "INPUT_INVALID");
+        assert_eq!(fails("c.csv", b"").reason, "INPUT_INVALID");
+        let other = "编号,名称\n1,a\n".as_bytes();
+        assert!(fails("d.csv", other).message.contains("电话"));
+        assert!(fails("e.csv", "名称,电话\n".as_bytes()).message.contains("编号"));
+        let missing = read(&spec(vec![dir.path().join("none.csv")]), 1).unwrap_err();
+        assert_eq!(missing.reason, "INPUT_UNREADABLE");
+        let folder = read(&spec(vec![dir.path().to_owned()]), 1).unwrap_err();
+        assert_eq!(folder.reason, "INPUT_UNREADABLE");
+        // An open quote, too many fields, bytes of no encoding: read for what they are.
+        let odd = [
+            "编号,名称,电话\n1,\"open,2\n3,x\n".as_bytes(),
+            b"\xff\xff\x80,\x00\n",
+        ]
+        .concat();
+        let path = file(dir.path(), "f.csv", &odd);
+        let outcome = read(&spec(vec![path]), 1);
+        assert!(outcome.is_err() || outcome.is_ok_and(|t| t.len() <= 3));
+    }
+}

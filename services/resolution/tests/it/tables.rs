@@ -1,0 +1,345 @@
+//! Whole tables: what is learned, what is promised.
+
+use std::collections::BTreeMap;
+
+use jinke_resolution::{
+    RuleSet,
+    batch::{
+        At, Column, Engine, Mode, Model, Options, Outcome, Semantic, Table, explain_rows,
+        organizations, resolve_table,
+    },
+    resolve_kind, standardize,
+};
+use jinke_types::{PartyKind, RecordKey};
+use proptest::prelude::*;
+
+/// A source of numbers that is the same on every run.
+struct Dice(u64);
+impl Dice {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = jinke_resolution::batch::parallel::mix(self.0);
+        (self.0 % below as u64) as usize
+    }
+}
+
+type Row = (String, String, Vec<String>);
+
+fn table(columns: &[(&str, Semantic)], rows: &[Row]) -> Table {
+    let columns = columns.iter().map(|(n, s)| Column {
+        name: (*n).to_owned(),
+        semantic: *s,
+    });
+    let mut out = Table::new(columns.collect());
+    for (source, key, cells) in rows {
+        let source = out.source(source);
+        out.push(source, key, cells.iter().map(String::as_str));
+    }
+    out
+}
+
+fn run(table: &Table, mode: Mode, threads: usize, model: Option<&Model>) -> Outcome {
+    let options = Options {
+        mode,
+        threads,
+        ..Options::default()
+    };
+    resolve_table(table, model, &options, &|_, _, _| {}).unwrap()
+}
+
+/// Clusters as sets of row names, whatever the order of rows.
+fn named(table: &Table, outcome: &Outcome) -> BTreeMap<String, Vec<String>> {
+    let name = |r: usize| {
+        format!(
+            "{}/{}",
+            table.sources[table.source_of(r) as usize],
+            table.key(r)
+        )
+    };
+    let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (row, head) in outcome.heads.iter().enumerate() {
+        out.entry(name(*head as usize)).or_default().push(name(row));
+    }
+    out.values_mut().for_each(|v| v.sort());
+    out
+}
+
+const PEOPLE: &[(&str, Semantic)] = &[
+    ("given", Semantic::GivenName),
+    ("surname", Semantic::Surname),
+    ("born", Semantic::DateOfBirth),
+    ("number", Semantic::Identifier),
+    ("town", Semantic::City),
+];
+
+/// A made-up word of a syllable count, by number.
+fn word(n: usize, syllables: usize) -> String {
+    let (c, v) = (b"bdfgklmnprstvz", b"aeiou");
+    let mut x = jinke_resolution::batch::parallel::mix(n as u64) as usize;
+    let mut out = String::new();
+    for _ in 0..syllables {
+        out.push(char::from(c[x % c.len()]));
+        x /= c.len();
+        out.push(char::from(v[x % v.len()]));
+        x /= v.len();
+    }
+    out
+}
+
+/// People twice each, in two sources: a town agrees in 90 of 100, a number in 80.
+fn people(count: usize) -> Vec<Row> {
+    let mut dice = Dice(7);
+    let mut out = Vec::new();
+    for i in 0..count {
+        let born = format!(
+            "19{:02}-{:02}-{:02}",
+            dice.next(90),
+            1 + dice.next(12),
+            1 + dice.next(28)
+        );
+        let (town, number) = (dice.next(50), 100_000 + i * 37);
+        let (given, surname) = (word(dice.next(200), 2), word(1000 + dice.next(400), 3));
+        for source in ["left", "right"] {
+            let moved = source == "right" && dice.next(10) == 0;
+            let lost = source == "right" && dice.next(5) == 0;
+            let town = if moved { dice.next(50) } else { town };
+            let number = if lost {
+                900_000 + dice.next(90_000)
+            } else {
+                number
+            };
+            out.push((
+                source.to_owned(),
+                format!("{i:05}"),
+                vec![
+                    given.clone(),
+                    surname.clone(),
+                    born.clone(),
+                    number.to_string(),
+                    word(5000 + town, 4),
+                ],
+            ));
+        }
+    }
+    out
+}
+
+#[test]
+fn learning_finds_the_rates_that_were_planted() {
+    let rows = people(1500);
+    let t = table(PEOPLE, &rows);
+    let found = run(&t, Mode::Dedupe, 2, None);
+    let model = found.model.clone().unwrap();
+    let share = |column: &str, rates: fn(&jinke_resolution::batch::ColumnModel) -> &Vec<u32>| {
+        let c = model
+            .columns
+            .iter()
+            .find(|c| c.column.name == column)
+            .unwrap();
+        f64::from(rates(c)[1]) / 1e6
+    };
+    let (town, number) = (share("town", |c| &c.m), share("number", |c| &c.m));
+    assert!((town - 0.902).abs() < 0.03, "town {town}");
+    assert!((number - 0.8).abs() < 0.03, "number {number}");
+    let town_by_chance = share("town", |c| &c.u);
+    assert!((town_by_chance - 0.02).abs() < 0.005, "{town_by_chance}");
+    // 1,500 pairs of one person among 4,498,500: log2 of 1 in 2,998.
+    assert!((model.priors[0] + 11_550).abs() < 200, "{:?}", model.priors);
+    let together = named(&t, &found).values().filter(|c| c.len() == 2).count();
+    assert!(together >= 1490, "{together}");
+}
+
+#[test]
+fn neither_threads_nor_the_order_of_rows_show() {
+    let mut rows = people(400);
+    let first = table(PEOPLE, &rows);
+    let one = run(&first, Mode::Both, 1, None);
+    let text = one.model.as_ref().unwrap().to_toml();
+    let clusters = named(&first, &one);
+    let mut dice = Dice(3);
+    for threads in [2, 5] {
+        for i in (1..rows.len()).rev() {
+            rows.swap(i, dice.next(i + 1));
+        }
+        let other = table(PEOPLE, &rows);
+        let found = run(&other, Mode::Both, threads, None);
+        assert_eq!(found.model.as_ref().unwrap().to_toml(), text);
+        assert_eq!(named(&other, &found), clusters);
+    }
+}
+
+#[test]
+fn a_model_read_back_gives_the_same_clusters() {
+    let t = table(PEOPLE, &people(300));
+    let learned = run(&t, Mode::Dedupe, 2, None);
+    let text = learned.model.as_ref().unwrap().to_toml();
+    let model = Model::parse(&text).unwrap();
+    assert_eq!(model.to_toml(), text);
+    let again = run(&t, Mode::Dedupe, 1, Some(&model));
+    assert_eq!(again.heads, learned.heads);
+    let other = table(&PEOPLE[1..], &[]);
+    let refused = resolve_table(&other, Some(&model), &Options::default(), &|_, _, _| {});
+    assert!(refused.is_err());
+}
+
+#[test]
+fn the_model_file_is_golden() {
+    let t = table(PEOPLE, &people(60));
+    let text = run(&t, Mode::Dedupe, 2, None).model.unwrap().to_toml();
+    let golden = include_str!("data/people.model.toml");
+    assert_eq!(text, golden, "--- learned now:\n{text}");
+}
+
+#[test]
+fn a_broken_model_is_refused_by_line() {
+    let good = include_str!("data/people.model.toml");
+    let wrong = good.replacen("mode = \"dedupe\"", "mood = \"dedupe\"", 1);
+    let e = Model::parse(&wrong).unwrap_err();
+    assert!(e.line > 0 && e.message.contains("mood"), "{e}");
+    let wrong = good.replacen("\"swapped\"", "\"turned\"", 1);
+    assert!(Model::parse(&wrong).unwrap_err().message.contains("levels"));
+    let wrong = good.replacen("table-1", "table-9", 1);
+    assert!(
+        Model::parse(&wrong)
+            .unwrap_err()
+            .message
+            .contains("table-9")
+    );
+}
+
+#[test]
+fn in_a_link_no_cluster_holds_two_rows_of_a_source() {
+    // Each person is there twice in the left source too.
+    let mut rows = people(200);
+    let twins: Vec<Row> = rows
+        .iter()
+        .filter(|r| r.0 == "left")
+        .map(|r| (r.0.clone(), format!("{}b", r.1), r.2.clone()))
+        .collect();
+    rows.extend(twins);
+    let t = table(PEOPLE, &rows);
+    let found = run(&t, Mode::Link, 2, None);
+    let clusters = named(&t, &found);
+    for c in clusters.values() {
+        let lefts = c.iter().filter(|n| n.starts_with("left/")).count();
+        assert!(lefts <= 1 && c.len() <= 2, "{c:?}");
+    }
+    assert!(clusters.values().filter(|c| c.len() == 2).count() > 190);
+}
+
+#[test]
+fn one_column_and_odd_tables_resolve() {
+    let text = &[("title", Semantic::Text)];
+    let row = |k: &str, v: &str| ("s".to_owned(), k.to_owned(), vec![v.to_owned()]);
+    for rows in [
+        vec![],
+        vec![row("1", "only")],
+        vec![row("1", ""), row("2", ""), row("3", "")],
+        vec![
+            row("1", "\u{0}"),
+            row("1", "😀😀"),
+            row("", "ไทย ภาษา"),
+            row("x", &"é".repeat(9000)),
+        ],
+    ] {
+        let t = table(text, &rows);
+        assert_eq!(run(&t, Mode::Dedupe, 3, None).heads.len(), rows.len());
+    }
+}
+
+#[test]
+fn the_waterfall_of_two_rows_ends_in_their_score() {
+    let t = table(PEOPLE, &people(300));
+    let found = run(&t, Mode::Dedupe, 2, None);
+    assert!(found.scored.len() > 250);
+    for s in found.scored.iter().step_by(17) {
+        let steps = explain_rows(&t, &found, s.a, s.b);
+        assert_eq!(steps.last().unwrap().sum, s.score);
+        assert_eq!(steps.len(), PEOPLE.len() + 1);
+    }
+}
+
+const FIRMS: &[(&str, Semantic)] = &[
+    ("name", Semantic::OrgName),
+    ("uscc", Semantic::Uscc),
+    ("phone", Semantic::Phone),
+    ("email", Semantic::Email),
+    ("city", Semantic::City),
+    ("address", Semantic::Address),
+    ("contact", Semantic::PersonName),
+];
+
+fn firm() -> impl Strategy<Value = Vec<String>> {
+    let pick = |list: &'static [&'static str]| prop::sample::select(list).prop_map(str::to_owned);
+    (
+        pick(&[
+            "杭州金客科技有限公司",
+            "金客科技",
+            "杭州金客科技有限公司北京分公司",
+            "上海明远贸易有限公司",
+            "明远贸易",
+            "明源贸易(上海)",
+            "深圳蓝海电子",
+            "蓝海电子有限公司",
+            "Jinke Technology Co., Ltd.",
+            "",
+        ]),
+        pick(&[
+            "",
+            "91330106MA2ABCDE0X",
+            "91110105100000000X",
+            "9133010600000000",
+            "913301060000000001",
+        ]),
+        pick(&[
+            "",
+            "13812345670",
+            "138 1234 5670",
+            "0571-85523328",
+            "400-800-1234",
+            "13900001111",
+        ]),
+        pick(&["", "info@jinke.cn", "wang@mingyuan.com", "noreply@a.com"]),
+        pick(&["", "杭州市", "上海", "深圳市"]),
+        pick(&["", "文三路12号", "南京东路88号", "科技园路1号"]),
+        pick(&["", "王芳", "李伟", "王总"]),
+    )
+        .prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The batch is the service's way of resolving, at its merge threshold.
+    #[test]
+    fn a_batch_of_organizations_gives_the_clusters_of_the_service(
+        firms in prop::collection::vec(firm(), 1..90),
+        threads in 1_usize..4,
+    ) {
+        let rows: Vec<Row> = firms
+            .into_iter()
+            .enumerate()
+            .map(|(i, cells)| (if i % 3 == 0 { "erp" } else { "crm" }.to_owned(), format!("{i}"), cells))
+            .collect();
+        let t = table(FIRMS, &rows);
+        let rules = RuleSet::organization();
+        let options = Options { at: At::Merge, threads, engine: Engine::Organization, ..Options::default() };
+        let batch = organizations::resolve(&t, &rules, &options, &|_, _, _| {});
+        let keys: Vec<RecordKey> = rows.iter().map(|r| RecordKey::new(r.0.clone(), r.1.clone())).collect();
+        let refs: Vec<&RecordKey> = keys.iter().collect();
+        let records: Vec<_> = (0..rows.len())
+            .map(|r| standardize(PartyKind::Organization, &organizations::values(&t, r), &rules))
+            .collect();
+        let service = resolve_kind(&refs, &records, &[], &rules);
+        let mut ours: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (row, head) in batch.heads.iter().enumerate() {
+            ours.entry(*head).or_default().push(row);
+        }
+        let sorted = |mut all: Vec<Vec<usize>>| {
+            all.iter_mut().for_each(|c| c.sort_unstable());
+            all.sort();
+            all
+        };
+        prop_assert_eq!(sorted(ours.into_values().collect()), sorted(service.clustering.clusters));
+        prop_assert_eq!(batch.candidates as usize, service.candidates);
+    }
+}
