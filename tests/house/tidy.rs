@@ -67,6 +67,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-resolution",
                 "jinke-identity",
                 "jinke-customer",
+                "jinke-gateway",
                 "jinke-runner",
             ],
         ),

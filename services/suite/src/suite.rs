@@ -62,7 +62,8 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
     let load = |set: Vec<String>| {
         let mut builder = Config::builder()
             .service::<Identity>()
-            .service::<Customer>();
+            .service::<Customer>()
+            .defaults(jinke_gateway::SECTION, jinke_gateway::DEFAULT_CONFIG);
         if let Some(file) = &layers.file {
             builder = builder.file(file);
         }

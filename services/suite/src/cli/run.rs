@@ -74,6 +74,12 @@ pub async fn run(global: &Global, args: RunArgs, printer: &mut Printer<'_>) -> O
         // Log lines would tear the progress bars; whoever wants them sets the level.
         layers.weak.push(("telemetry.level", "warn".to_owned()));
     }
+    if args.listen.is_some() {
+        // Whoever starts a second suite on this machine chooses its port; HTTP takes a free one.
+        layers
+            .weak
+            .push(("gateway.listen", "127.0.0.1:0".to_owned()));
+    }
     let config = suite::config(&layers)?;
     let data_dir = config.data_dir();
     let storages = areas
@@ -105,7 +111,7 @@ async fn serve(
     tls: Option<ClientTls>,
     printer: &mut Printer<'_>,
 ) -> Outcome {
-    let running = suite::start(config, areas).await?;
+    let running = suite::start(config.clone(), areas).await?;
     let endpoint = endpoint(running.addr(), tls.is_some());
     write_private(&endpoint_file(data_dir), &format!("{endpoint}\n"))?;
     if let Err(failure) = running.ready(READY_WITHIN).await {
@@ -116,6 +122,13 @@ async fn serve(
         "服务已启动 serving {} at {endpoint}",
         names(areas)
     ));
+    let gateway = match gateway(&config, areas, &running).await {
+        Ok(gateway) => gateway,
+        Err(failure) => {
+            stop_quietly(running).await;
+            return Err(failure);
+        }
+    };
     if args.samples {
         let work = samples(args, data_dir, &endpoint, tls, printer);
         let done = tokio::select! {
@@ -138,7 +151,29 @@ async fn serve(
     }
     say("按 Ctrl-C 停止 Ctrl-C stops");
     running.wait().await?;
+    if let Some(gateway) = gateway {
+        gateway.wait().await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// JSON over HTTP before all services of this process. A process that serves only some is one of
+/// several, before which the gateway stands alone.
+async fn gateway(
+    config: &jinke_kit::Config,
+    areas: &[Area],
+    running: &Running,
+) -> Result<Option<jinke_gateway::Serving>, Failure> {
+    if areas != Area::ALL {
+        return Ok(None);
+    }
+    let services = jinke_gateway::Backends::everywhere(running.local(None));
+    let (metrics, stop) = (running.metrics(), running.shutdown());
+    let serving = jinke_gateway::start(config, services, metrics, stop).await?;
+    if let Some(serving) = &serving {
+        say(&format!("HTTP 接口 JSON over HTTP at {}", serving.addr()));
+    }
+    Ok(serving)
 }
 
 async fn stop_quietly(running: Running) {
