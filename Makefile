@@ -68,6 +68,11 @@ bench: build ## Sustained ingest on both engines beside a bare batched upsert, i
 	cargo build --release -p jinke-tests --bin bench
 	JINKE_PG_FSYNC=on tests/with-postgres.sh ./target/release/bench $(BENCH_ARGS)
 
+.PHONY: bench-resolution
+bench-resolution: build ## Accuracy and speed of jinke resolve beside Splink (needs JINKE_ER; SETS="…" picks)
+	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }
+	python3 tests/bench_resolution.py $(JINKE) $(SETS)
+
 .PHONY: quality
 quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Accuracy and speed of `jinke resolve` beside Splink, on the same data in one run.
+
+usage: bench_resolution.py JINKE [SET…]
+
+JINKE_ER names a folder with `data/`, `baselines/` and their README. Archives in `data/` are
+unpacked once into ER_DATA (default: a folder below the system's temporary one). The baselines
+are run from that folder as they are, where this Python has splink; their best figures are in
+the README. One default setting serves every set: the specs below name columns and types, and
+`mode = "link"` where both sources are free of duplicates.
+"""
+import importlib.util, json, os, pathlib, subprocess, sys, tarfile, tempfile
+
+PERSON = {"given_name": "given_name", "surname": "surname", "street_number": "category",
+          "address_1": "address", "address_2": "address", "suburb": "city", "postcode": "postcode",
+          "state": "category", "date_of_birth": "date_of_birth", "soc_sec_id": "identifier"}
+BUSINESS = {"name": "org_name", "uscc": "uscc", "phone": "phone", "email": "email",
+            "website": "domain", "province": "city", "city": "city", "district": "city",
+            "address": "address", "contact_name": "person_name", "bank_account": "bank_account"}
+SETS = {
+    "febrl1": (PERSON, "dedupe", ["splink_persons.py", "febrl1"]),
+    "febrl2": (PERSON, "dedupe", ["splink_persons.py", "febrl2"]),
+    "febrl3": (PERSON, "dedupe", ["splink_persons.py", "febrl3"]),
+    "splink-fake1000": ({"first_name": "given_name", "surname": "surname", "dob": "date_of_birth",
+                         "city": "city", "email": "email"}, "dedupe",
+                        ["splink_persons.py", "splink-fake1000"]),
+    "fodors-zagats": ({"name": "org_name", "addr": "address", "city": "city", "phone": "phone",
+                       "type": "category"}, "link", ["splink_bench_sets.py", "fodors-zagats"]),
+    "dblp-acm": ({"title": "text", "authors": "person_name", "venue": "text", "year": "year"},
+                 "link", ["splink_bench_sets.py", "dblp-acm"]),
+    "cn-tiny": (BUSINESS, "dedupe", None),
+    "cn-easy-100k": (BUSINESS, "dedupe", ["splink_cn.py", "cn-easy-100k", "0.5"]),
+    "cn-hard-100k": (BUSINESS, "dedupe", ["splink_cn.py", "cn-hard-100k", "0.5"]),
+    "cn-hard-1m": (BUSINESS, "dedupe", ["splink_cn.py", "cn-hard-1m", "0.99"]),
+}
+
+
+def unpacked(er):
+    """The folder with every set: archives are unpacked, plain folders linked."""
+    place = pathlib.Path(os.environ.get("ER_DATA", pathlib.Path(tempfile.gettempdir()) / "jinke-er"))
+    place.mkdir(parents=True, exist_ok=True)
+    for item in sorted((er / "data").iterdir()):
+        if item.is_dir() and not (place / item.name).exists():
+            (place / item.name).symlink_to(item)
+        if item.name.endswith(".tar.gz"):
+            mark = place / f".{item.name}.done"
+            names = {n.split("/")[0] for n in map(str, SETS) if n.startswith("cn-")}
+            if not mark.exists() and not all((place / n).exists() for n in names):
+                with tarfile.open(item) as tar:
+                    tar.extractall(place, filter="data")
+            mark.touch()
+    return place
+
+
+def run(command, env=None):
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    lines = [l for l in done.stdout.splitlines() if l.startswith("{")]
+    if done.returncode or not lines:
+        print(f"  failed: {' '.join(map(str, command))}\n{done.stderr[-800:]}", file=sys.stderr)
+    return [json.loads(l) for l in lines]
+
+
+def spec_of(folder, columns, mode, work):
+    several = not (folder / "records.csv").exists()
+    files = [f for f in sorted(folder.glob("*.csv")) if f.name != "truth.csv"]
+    lines = [f"inputs = {json.dumps([str(f.resolve()) for f in files])}", 'source = "source"',
+             f'key = "{"source_id" if several else "record_id"}"', f'mode = "{mode}"', "[columns]"]
+    lines += [f"{json.dumps(c)} = \"{t}\"" for c, t in columns.items()]
+    path = work / "spec.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def show(name, who, f1, b3, cpu, wall, n, mb, note=""):
+    print(f"{name:16} {who:28} {f1:.4f} {b3:.4f} {cpu:8.1f} {wall:8.1f} {n / max(wall, .01):10.0f} {mb:7.0f} {note}",
+          flush=True)
+
+
+def main():
+    er = pathlib.Path(os.environ["JINKE_ER"])
+    jinke, wanted = sys.argv[1], sys.argv[2:] or list(SETS)
+    data = unpacked(er)
+    splink = importlib.util.find_spec("splink") is not None
+    if not splink:
+        print("this Python has no splink: its rows are left out (pip install splink duckdb pandas pyarrow rapidfuzz opencc)")
+    print(f"{'set':16} {'engine':28} {'F1':6} {'B3 F1':6} {'CPU s':>8} {'wall s':>8} {'records/s':>10} {'MB':>7}")
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        for name in wanted:
+            columns, mode, baseline = SETS[name]
+            if not (data / name).exists():
+                print(f"{name:16} is not in {data}")
+                continue
+            spec = spec_of(data / name, columns, mode, work)
+            ours = run([jinke, "resolve", "--spec", spec, "--out", work / "out.csv",
+                        "--truth", data / name / "truth.csv"])
+            for o in ours:
+                show(name, "jinke " + o["engine"][:20], o["pairwise"]["f1"], o["b_cubed"]["f1"],
+                     o["cpu_seconds"] or 0, o["seconds"]["total"], o["records"], o["peak_memory_mb"] or 0)
+            if splink and baseline:
+                env = dict(os.environ, ER_DATA=str(data), ER_OUT=str(work))
+                for b in run([sys.executable, er / "baselines" / baseline[0], *baseline[1:]], env):
+                    ratio = f"jinke {b['e2e_s'] / max(ours[0]['seconds']['total'], .01):.1f}x faster" if ours else ""
+                    show(name, b["baseline"].split("/")[0], b["f1"], b["b3_f1"], b["cpu_s"], b["e2e_s"],
+                         b["records"], b["peak_rss_mb"], ratio)
+
+
+if __name__ == "__main__":
+    main()
