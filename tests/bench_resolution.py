@@ -39,16 +39,14 @@ def unpacked(er):
     """The folder with every set: archives are unpacked, plain folders linked."""
     place = pathlib.Path(os.environ.get("ER_DATA", pathlib.Path(tempfile.gettempdir()) / "jinke-er"))
     place.mkdir(parents=True, exist_ok=True)
-    for item in sorted((er / "data").iterdir()):
+    items = sorted((er / "data").iterdir())
+    for item in items:
         if item.is_dir() and not (place / item.name).exists():
             (place / item.name).symlink_to(item)
-        if item.name.endswith(".tar.gz"):
-            mark = place / f".{item.name}.done"
-            names = {n.split("/")[0] for n in map(str, SETS) if n.startswith("cn-")}
-            if not mark.exists() and not all((place / n).exists() for n in names):
-                with tarfile.open(item) as tar:
-                    tar.extractall(place, filter="data")
-            mark.touch()
+    for item in items:
+        if item.name.endswith(".tar.gz") and not all((place / name).exists() for name in SETS):
+            with tarfile.open(item) as tar:
+                tar.extractall(place, filter="data")
     return place
 
 
