@@ -25,7 +25,7 @@
 //!
 //! A process that hosts services adds the section and starts it once they are up:
 //!
-//! ```ignore
+//! ```text
 //! let config = Config::builder() /* services */
 //!     .defaults(jinke_gateway::SECTION, jinke_gateway::DEFAULT_CONFIG).load()?;
 //! let running = Host::builder(config.clone()) /* services */ .start().await?;

@@ -109,10 +109,6 @@ impl Service {
         })
     }
 
-    #[expect(
-        clippy::result_large_err,
-        reason = "a Status is what a service answers"
-    )]
     fn run(
         &self,
         rpc: &str,
