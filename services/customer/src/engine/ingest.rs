@@ -52,7 +52,7 @@ async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
     if calls.is_empty() {
         return;
     }
-    match core.apply(&calls).await {
+    match apply(core, calls).await {
         Ok(results) => {
             for (w, result) in group.into_iter().zip(results) {
                 let _ = w.answer.send(result);
@@ -65,7 +65,7 @@ async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
         }
         Err(_) => {
             for w in group {
-                let result = core.apply(&[Arc::clone(&w.call)]).await;
+                let result = apply(core, vec![Arc::clone(&w.call)]).await;
                 let result = result.and_then(|mut r| {
                     r.pop()
                         .unwrap_or_else(|| Err(Failure::internal("a call without an answer")))
@@ -74,6 +74,19 @@ async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
             }
         }
     }
+}
+
+/// Applies calls in a task of their own: a panic on one record, which is a bug, fails the call that
+/// brought it (its transaction is rolled back) and not the worker, whose end would stop all
+/// ingest until the process is started anew.
+async fn apply(
+    core: &Arc<Core>,
+    calls: Vec<Arc<Call>>,
+) -> Result<Vec<Result<Vec<IngestResult>, Failure>>, Failure> {
+    let core = Arc::clone(core);
+    tokio::spawn(async move { core.apply(&calls).await })
+        .await
+        .unwrap_or_else(|panic| Err(Failure::internal(format!("ingest failed: {panic}"))))
 }
 
 impl Core {
