@@ -9,3 +9,4 @@ mod sealed;
 mod speed;
 mod support;
 mod versions;
+mod worker;
