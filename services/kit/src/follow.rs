@@ -31,9 +31,15 @@ pub async fn follow_access(
     let mut quiet = false;
     while !shutdown.is_triggered() {
         let before = access.snapshot().map(|s| s.version());
+        let began = tokio::time::Instant::now();
         match shutdown.unless(watch(&access, &identity, silence)).await {
             None => return,
             Some(Ok(())) => tracing::debug!(service = access.area(), "the access stream ended"),
+            // A stream lasts no longer than the token it was opened with; the next call brings
+            // another.
+            Some(Err(e)) if e.reason == "TOKEN_EXPIRED" && began.elapsed() > LONGEST_PAUSE => {
+                tracing::debug!(service = access.area(), "the access stream's token expired");
+            }
             // In a suite the first tries come before identity answers; that is no news.
             Some(Err(e)) if !quiet && pause < Duration::from_secs(1) => {
                 tracing::debug!(service = access.area(), error = %e, "the access stream failed");
@@ -43,7 +49,8 @@ pub async fn follow_access(
                 quiet = true;
             }
         }
-        if access.snapshot().map(|s| s.version()) > before {
+        let lasted = began.elapsed() > LONGEST_PAUSE;
+        if lasted || access.snapshot().map(|s| s.version()) > before {
             pause = FIRST_PAUSE;
             quiet = false;
         }

@@ -141,13 +141,27 @@ pub fn verify_signature(token: &str, keys: &KeyRing, now: Timestamp) -> Result<C
     if key_expires.is_some_and(|t| now >= t) {
         return Err(refused("TOKEN_EXPIRED", "the key of the token has expired"));
     }
-    if now.secs() >= claims.exp.saturating_add(LEEWAY_SECS) {
-        return Err(refused("TOKEN_EXPIRED", "the token has expired"));
-    }
+    still_valid(&claims, now)?;
     if now.secs() < claims.nbf.saturating_sub(LEEWAY_SECS) {
         return Err(refused("TOKEN_NOT_YET_VALID", "the token is not valid yet"));
     }
     Ok(claims)
+}
+
+/// The first second, since the epoch, in which a token is refused for its age.
+pub(crate) const fn first_refused_second(claims: &Claims) -> i64 {
+    claims.exp.saturating_add(LEEWAY_SECS)
+}
+
+/// Whether claims that were verified before have not expired at `now`.
+///
+/// # Errors
+/// `UNAUTHENTICATED` with reason `TOKEN_EXPIRED`.
+pub(crate) fn still_valid(claims: &Claims, now: Timestamp) -> Result<(), Failure> {
+    if now.secs() >= first_refused_second(claims) {
+        return Err(refused("TOKEN_EXPIRED", "the token has expired"));
+    }
+    Ok(())
 }
 
 fn refused(reason: &'static str, message: &str) -> Failure {

@@ -27,6 +27,9 @@ pub use schema::field_class;
 
 use crate::token::{self, Claims};
 
+/// How often a call that lasts looks at the clock whether its token still holds.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What a caller may do in the call at hand. Handlers give `scope` to every store read and `mask`
 /// to the one mask function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +181,28 @@ impl Access {
             actor: claims.act.as_ref().map(|a| a.sub.clone()),
         };
         Ok((caller, claims))
+    }
+
+    /// Completes once claims that were accepted hold no more: with why. For a call that lasts, which
+    /// must end when its token does: `TOKEN_EXPIRED`, `CALLER_DISABLED` or `SESSION_REVOKED`.
+    pub(crate) async fn lapsed(&self, claims: &Claims) -> Failure {
+        loop {
+            // Subscribed first, so that no snapshot is missed between the look and the wait.
+            let mut seen = self.0.published.subscribe();
+            seen.mark_unchanged();
+            let now = self.0.clock.now();
+            if let Err(lapsed) = token::still_valid(claims, now) {
+                return lapsed;
+            }
+            if let Some(Err(lapsed)) = self.snapshot().map(|s| s.admit(claims)) {
+                return lapsed;
+            }
+            let left = token::first_refused_second(claims).saturating_sub(now.secs());
+            let left = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+            // A timer may run apart from the clock, for instance while the machine sleeps.
+            let look = left.min(LOOK_AGAIN) + Duration::from_millis(1);
+            let _ = tokio::time::timeout(look, seen.changed()).await;
+        }
     }
 
     /// What `caller` may do with `permission`. With an actor, both must be allowed, and the grant

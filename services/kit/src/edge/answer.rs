@@ -16,10 +16,11 @@ use tonic::{Code, Status, body::Body};
 use tracing::Span;
 
 use crate::{
-    Metrics, Shutdown,
+    Access, Metrics, Shutdown,
     deadline::{self, Call},
     limits::Place,
     status::status,
+    token::Claims,
 };
 
 /// What is noted about one call. Dropped without being closed, the caller went away.
@@ -34,6 +35,8 @@ pub(super) struct Account {
     pub(super) watches: bool,
     pub(super) stream: bool,
     pub(super) caller: String,
+    /// What a stream was let in by: it ends when that holds no more.
+    pub(super) proof: Option<(Access, Arc<Claims>)>,
     pub(super) span: Span,
 }
 
@@ -59,6 +62,7 @@ impl Account {
             watches: false,
             stream: false,
             caller: String::new(),
+            proof: None,
             span,
         }
     }
@@ -152,8 +156,9 @@ const fn name(code: Code) -> &'static str {
     }
 }
 
-/// An answer's body that closes its account, and ends when its deadline passes or, if it only
-/// watches, when the process drains.
+/// An answer's body that closes its account, and ends when its deadline passes; if it is a stream,
+/// when its caller's token expires, his session is revoked or he is disabled; if it only watches,
+/// when the process drains.
 pub(super) struct WatchedBody {
     inner: Body,
     account: Option<Account>,
@@ -165,7 +170,7 @@ pub(super) struct WatchedBody {
 impl WatchedBody {
     pub(super) fn wrap(
         response: Response<Body>,
-        account: Account,
+        mut account: Account,
         call: Arc<Call>,
         draining: Shutdown,
     ) -> Response<Body> {
@@ -175,11 +180,13 @@ impl WatchedBody {
             return response;
         }
         let watches = account.watches;
-        let end: Option<BoxFuture<'static, Failure>> = match (call.deadline, watches) {
-            (None, false) => None,
-            (deadline, watches) => Some(Box::pin(async move {
+        let proof = account.proof.take();
+        let end: Option<BoxFuture<'static, Failure>> = match (call.deadline, watches, proof) {
+            (None, false, None) => None,
+            (deadline, watches, proof) => Some(Box::pin(async move {
                 tokio::select! {
                     () = until(deadline) => deadline::exceeded(),
+                    lapsed = lapsed(proof) => lapsed,
                     () = drained(draining, watches) => Failure::new(
                         FailureCode::Unavailable,
                         "DRAINING",
@@ -208,6 +215,13 @@ impl WatchedBody {
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn lapsed(proof: Option<(Access, Arc<Claims>)>) -> Failure {
+    match proof {
+        Some((access, claims)) => access.lapsed(&claims).await,
         None => std::future::pending().await,
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     methods::Methods,
     status::status,
     telemetry,
+    token::Claims,
 };
 use answer::{Account, WatchedBody};
 
@@ -192,6 +193,10 @@ impl Edge {
             account.caller.clone_from(&grant.caller.name);
             account.span.record("caller", grant.caller.name.as_str());
             if streams {
+                account.proof = parts
+                    .extensions
+                    .get::<Arc<Claims>>()
+                    .map(|claims| (this.access.clone(), Arc::clone(claims)));
                 this.gate
                     .count(&mut place, &grant.caller.name)
                     .map_err(shed)?;

@@ -6,6 +6,7 @@ mod calls;
 mod config;
 mod drain;
 mod fakes;
+mod lapse;
 mod limits;
 mod peers;
 mod process;
