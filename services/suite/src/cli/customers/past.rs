@@ -213,6 +213,9 @@ async fn follow(
                 // The server may cut a watch at any time; the token goes on where it stood.
                 Ok(None) => break,
                 Err(status) if jinke_runner::deliver::is_retryable(status.code()) => break,
+                // A watch lasts no longer than its access token. The next call brings a new one, and
+                // says so itself when there is none to be had.
+                Err(status) if status.code() == tonic::Code::Unauthenticated => break,
                 Err(status) => return Err(jinke_kit::failure(&status)),
             }
         }
