@@ -230,11 +230,16 @@ fn learn(
 /// Term frequencies: an equal value weighs log2(m / its own share) instead of log2(m / u).
 fn rarities(t: &mut ColumnModel, cells: &Cells, found: &Trained, c: usize, partners: f64) {
     let known = cells.known().max(1) as f64;
-    // What one row in the table holds cannot be told from what is rarer still.
-    let u = found.u[c][1].max(1.0 / known);
+    // What one thing in the table holds cannot be told from what is rarer still, so that the
+    // adjustment begins at one row; a value of many more rows than a thing has is common, and
+    // weighs what its own share says.
+    let u = found.u[c][1];
+    let floor = u.max(1.0 / known);
     let adjust = |rows: u32| {
-        let rows = f64::from(rows) / (1.0 + partners.min(4.0));
-        milli(u * known / rows.max(1.0)).clamp(-8_000, 3_000)
+        let rows = (f64::from(rows) / (1.0 + partners.min(4.0))).max(1.0);
+        let common = ((rows - 2.0) / 2.0).clamp(0.0, 1.0);
+        let base = floor.powf(1.0 - common) * u.powf(common);
+        milli(base * known / rows).clamp(-14_000, 3_000)
     };
     let mut values: Vec<(u32, u32)> = (1..cells.len() as u32)
         .map(|v| (cells.count[v as usize], v))

@@ -190,20 +190,18 @@ fn decided_by(a: &Candidate<'_>, b: &Candidate<'_>, criteria: &[Criterion]) -> &
         .map_or("record_key", |c| c.as_str())
 }
 
-fn supporters(candidates: &[Candidate<'_>], text: &str) -> Vec<usize> {
-    let mut list: Vec<(&RecordKey, usize)> = candidates
-        .iter()
-        .filter(|c| c.canonical == text)
-        .map(|c| (c.key, c.member))
-        .collect();
+/// The members that state what these candidates state, by record key.
+fn supporters(same: &[&Candidate<'_>]) -> Vec<usize> {
+    let mut list: Vec<(&RecordKey, usize)> = same.iter().map(|c| (c.key, c.member)).collect();
     list.sort_unstable();
     list.dedup();
     list.into_iter().map(|x| x.1).collect()
 }
 
+/// `same` are the candidates that say the same as the winner, itself included.
 fn golden(
     winner: &Candidate<'_>,
-    candidates: &[Candidate<'_>],
+    same: &[&Candidate<'_>],
     rule: &'static str,
     losing: Vec<(usize, usize)>,
 ) -> GoldenValue {
@@ -213,7 +211,7 @@ fn golden(
         value: winner.value.clone(),
         member: winner.member,
         value_index: winner.index,
-        supported_by: supporters(candidates, &winner.canonical),
+        supported_by: supporters(same),
         rule,
         business_time: winner.time,
         losing,
@@ -223,33 +221,36 @@ fn golden(
 /// The one best of sorted candidates; what says the same does not count as losing.
 fn best(sorted: &[Candidate<'_>], criteria: &[Criterion]) -> Option<GoldenValue> {
     let winner = sorted.first()?;
-    let others = || sorted.iter().filter(|c| c.canonical != winner.canonical);
-    let rule = others()
-        .next()
+    let (same, others): (Vec<_>, Vec<_>) = sorted
+        .iter()
+        .partition(|c| c.canonical == winner.canonical);
+    let rule = others
+        .first()
         .map_or("only", |second| decided_by(winner, second, criteria));
-    let losing = others().map(|c| (c.member, c.index)).collect();
-    Some(golden(winner, sorted, rule, losing))
+    let losing = others.iter().map(|c| (c.member, c.index)).collect();
+    Some(golden(winner, &same, rule, losing))
 }
 
-/// Every distinct value, ranked by its best candidate; other spellings of it lose.
+/// Every distinct value, ranked by its best candidate; other spellings of it lose. Each candidate is
+/// looked at once: a customer may have tens of thousands of values of one attribute.
 fn all(sorted: &[Candidate<'_>]) -> Vec<GoldenValue> {
-    let mut seen = BTreeSet::new();
-    let mut out = Vec::new();
-    for winner in sorted {
-        if !seen.insert(winner.canonical.as_str()) {
-            continue;
-        }
-        let spellings = sorted.iter().filter(|c| {
-            c.canonical == winner.canonical && (c.member, c.index) != (winner.member, winner.index)
+    let mut place: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ranked: Vec<Vec<&Candidate<'_>>> = Vec::new();
+    for c in sorted {
+        let at = *place.entry(&c.canonical).or_insert_with(|| {
+            ranked.push(Vec::new());
+            ranked.len() - 1
         });
-        out.push(golden(
-            winner,
-            sorted,
-            "distinct",
-            spellings.map(|c| (c.member, c.index)).collect(),
-        ));
+        ranked[at].push(c);
     }
-    out
+    ranked
+        .iter()
+        .filter_map(|same| {
+            let (winner, spellings) = same.split_first()?;
+            let losing = spellings.iter().map(|c| (c.member, c.index)).collect();
+            Some(golden(winner, same, "distinct", losing))
+        })
+        .collect()
 }
 
 /// How many parts a value has that a poorer one lacks.
