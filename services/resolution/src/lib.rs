@@ -20,7 +20,8 @@
 //! Beside it: [`rules`] (keys, weights, thresholds and term frequencies in one frozen file),
 //! [`explain`] (the waterfall of a pair, what holds a cluster together), [`search`] (terms for
 //! an index), [`mod@resolve`] (all steps from scratch, the reference for every incremental
-//! way), [`evaluate`] (precision and recall against known truth).
+//! way), [`evaluate`] (precision and recall against known truth), [`batch`] (whole tables in one
+//! go: business customers by the same rule sets, any other table with weights learned from it).
 //!
 //! # Resolving incrementally
 //!

@@ -271,7 +271,7 @@ fn of_words(cells: &Cells, value: u32, seed: u64, out: &mut Vec<u64>) {
     }
     for (rows, w) in rare {
         if rows != u32::MAX {
-            out.push(mix(seed + 1 ^ u64::from(w) << 8));
+            out.push(mix((seed + 1) ^ (u64::from(w) << 8)));
         }
     }
     let glued = cells.chars(value).iter().filter(|c| **c != ' ');
@@ -304,8 +304,8 @@ fn of_parts(cells: &Cells, value: u32, seed: u64, out: &mut Vec<u64>) {
         }
         S::DateOfBirth if cells.number[value as usize] > 0 => {
             let n = cells.number[value as usize];
-            out.push(mix(seed + 8 ^ (n % 10_000) as u64));
-            out.push(mix(seed + 9 ^ (n / 100) as u64));
+            out.push(mix((seed + 8) ^ (n % 10_000) as u64));
+            out.push(mix((seed + 9) ^ (n / 100) as u64));
         }
         _ => {}
     }

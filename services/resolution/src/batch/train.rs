@@ -192,13 +192,11 @@ pub(super) fn train(
     };
     let total = (pairs[0] + pairs[1]).max(1.0);
     let begin = (rows as f64 * 0.2).max(1.0);
-    for s in 0..2 {
-        out.matches[s] = begin * pairs[s] / total;
-    }
+    out.matches = pairs.map(|p| begin * p / total);
     // Pairs that share a street, a family or a series without being one thing: a class of their
     // own while learning, lest they pass for matches.
     let mut related: Rates = widths.iter().map(|w| kin_start(*w)).collect();
-    let mut kin = [0, 1].map(|s| begin * pairs[s] / total);
+    let mut kin = out.matches;
     for round in 0..ROUNDS {
         let weights = log_ratios(&out.m, &out.u);
         let kin_weights = log_ratios(&related, &out.u);

@@ -221,9 +221,8 @@ fn golden(
 /// The one best of sorted candidates; what says the same does not count as losing.
 fn best(sorted: &[Candidate<'_>], criteria: &[Criterion]) -> Option<GoldenValue> {
     let winner = sorted.first()?;
-    let (same, others): (Vec<_>, Vec<_>) = sorted
-        .iter()
-        .partition(|c| c.canonical == winner.canonical);
+    let (same, others): (Vec<_>, Vec<_>) =
+        sorted.iter().partition(|c| c.canonical == winner.canonical);
     let rule = others
         .first()
         .map_or("only", |second| decided_by(winner, second, criteria));

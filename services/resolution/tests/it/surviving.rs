@@ -171,3 +171,28 @@ proptest! {
         prop_assert_eq!(plain(run(&build(&order)), &order), plain(run(&build(&turned)), &turned));
     }
 }
+
+#[test]
+fn very_many_values_of_one_attribute_cost_in_proportion() {
+    // 64 members of 500 values each: looking at all candidates once per value would take 10^9 looks.
+    let records: Vec<Record> = (0..64)
+        .map(|m| Record {
+            values: (0..500)
+                .map(|n| Value::text("tag", format!("t{}", m * 250 + n)))
+                .collect(),
+            ..record(&format!("{m:02}"), 50, 1, &[])
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    let g = run(&records);
+    let took = began.elapsed();
+    assert_eq!(g.values.len(), 63 * 250 + 500);
+    // Neighbours share half of their values.
+    let shared = g.values.iter().filter(|v| v.supported_by.len() == 2);
+    assert_eq!(shared.count(), 63 * 250);
+    assert_eq!(
+        g.values.iter().map(|v| v.losing.len()).sum::<usize>(),
+        63 * 250
+    );
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}");
+}
