@@ -61,10 +61,13 @@ pub struct ResolveArgs {
     at: Partition,
 }
 
+/// Phases that ended with how long they took, the one that runs, and since when.
+type Phases = (Vec<(&'static str, Duration)>, &'static str, Instant);
+
 /// Shows phases and keeps how long each took.
 struct Watch {
     bar: Option<ProgressBar>,
-    state: Mutex<(Vec<(&'static str, Duration)>, &'static str, Instant)>,
+    state: Mutex<Phases>,
 }
 
 const PHASES: [&str; 8] = [
@@ -179,11 +182,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let start = Instant::now();
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let spec = Spec::parse(&text_of(&args.spec)?, folder)?;
-    let model = args
-        .model
-        .as_deref()
-        .map(|path| model_of(path))
-        .transpose()?;
+    let model = args.model.as_deref().map(model_of).transpose()?;
     let threads = args.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,

@@ -238,7 +238,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = "编号;名称;电话\r\n1;\"杭州;金客\";138\r\n2;镕基\r\n";
         let gbk = GB18030.encode(text).0;
-        let marked = [b"\xef\xbb\xbf".as_slice(), text.replace(';', ",").as_bytes()].concat();
+        let marked = [
+            b"\xef\xbb\xbf".as_slice(),
+            text.replace(';', ",").as_bytes(),
+        ]
+        .concat();
         let inputs = vec![
             file(dir.path(), "erp.csv", &gbk),
             file(dir.path(), "crm.csv", &marked),
@@ -263,7 +267,11 @@ mod tests {
         assert_eq!(fails("c.csv", b"").reason, "INPUT_INVALID");
         let other = "编号,名称\n1,a\n".as_bytes();
         assert!(fails("d.csv", other).message.contains("电话"));
-        assert!(fails("e.csv", "名称,电话\n".as_bytes()).message.contains("编号"));
+        assert!(
+            fails("e.csv", "名称,电话\n".as_bytes())
+                .message
+                .contains("编号")
+        );
         let missing = read(&spec(vec![dir.path().join("none.csv")]), 1).unwrap_err();
         assert_eq!(missing.reason, "INPUT_UNREADABLE");
         let folder = read(&spec(vec![dir.path().to_owned()]), 1).unwrap_err();
