@@ -8,7 +8,7 @@
 //! An answer is sent when its batch is durable and resolved. A batch that fails as a whole (the
 //! database is away) is answered with a rejection of each record, and the stream goes on. It
 //! ends when a message itself is invalid (no or more than 1,000 records), when the caller loses
-//! the right, when nothing comes or is taken for the idle time, or when the process stops.
+//! the right or his token expires (the kit sees to that), when nothing comes or is taken for the idle time, or when the process stops.
 
 use jinke_kit::status;
 use jinke_types::Failure;
@@ -92,7 +92,15 @@ async fn store(
     mut checked: mpsc::Receiver<Checked>,
     answers: mpsc::Sender<Result<pb::StreamSourceRecordsResponse, Status>>,
 ) {
-    while let Some(batch) = checked.recv().await {
+    loop {
+        // When the answers have nowhere to go (the client left, or the kit ended the stream because
+        // the token expired), what was read ahead must not be stored any more.
+        let batch = tokio::select! {
+            biased;
+            () = answers.closed() => return,
+            batch = checked.recv() => batch,
+        };
+        let Some(batch) = batch else { return };
         let answer = match batch {
             Err(end) => Err(end),
             // Rights may have changed since the stream began.

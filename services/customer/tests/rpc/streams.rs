@@ -145,3 +145,35 @@ async fn a_client_that_takes_no_answers_is_not_read_from_and_then_let_go() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_after_the_answers_ended_is_not_stored() {
+    on_each_engine(async |house| {
+        let (send, requests) = mpsc::channel(4);
+        send.send(batch(1, 1)).await.unwrap();
+        let mut answers = house
+            .sources("admin")
+            .stream_source_records(ReceiverStream::new(requests))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(answers.message().await.unwrap().unwrap().sequence, 1);
+        // So it is when the client leaves, and when the kit ends the stream of an expired token.
+        drop(answers);
+        let _ = send.send(batch(2, 1)).await;
+        timeout(PATIENCE, send.closed())
+            .await
+            .expect("the service stops reading");
+        let key = pb::RecordKey {
+            source: "sources/erp".to_owned(),
+            external_id: "S-2-0".to_owned(),
+        };
+        let request = pb::GetSourceRecordRequest {
+            key: Some(key),
+            version: 0,
+        };
+        let found = house.sources("admin").get_source_record(request).await;
+        assert_eq!(found.unwrap_err().code(), Code::NotFound);
+    })
+    .await;
+}
