@@ -1,7 +1,7 @@
 //! A group of ingest calls in one transaction, step by step.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -76,12 +76,13 @@ pub(crate) async fn run(
     for (c, (call, claim)) in calls.iter().zip(&claimed).enumerate() {
         results.push(match claim {
             Err(failure) => Err(failure.clone()),
-            Ok(claim) => Ok(call
-                .records
-                .iter()
-                .enumerate()
-                .map(|(n, p)| batch.take(core, p, (c, n), matches!(claim, Claim::Replay(_)), now))
-                .collect()),
+            Ok(claim) => {
+                let taken = taken(claim, call);
+                let records = call.records.iter().enumerate();
+                Ok(records
+                    .map(|(n, p)| batch.take(core, p, (c, n), taken.contains(&p.key_text), now))
+                    .collect())
+            }
         });
     }
     let resolved = write(core, tx, calls, &mut batch, now).await?;
@@ -96,12 +97,36 @@ pub(crate) async fn run(
             }
         }
     }
-    for (call, claim) in calls.iter().zip(&claimed) {
-        if let (Some(id), Ok(Claim::New)) = (&call.request, claim) {
-            request::complete(tx, &as_request(id), &[]).await?;
+    for ((call, claim), result) in calls.iter().zip(&claimed).zip(&results) {
+        if let (Some(id), Ok(Claim::New), Ok(list)) = (&call.request, claim, result) {
+            request::complete(tx, &as_request(id), &refusals(list)).await?;
         }
     }
     Ok(Applied { results, resolved })
+}
+
+/// What is kept of a call with a request id: the records it refused.
+fn refusals(results: &[IngestResult]) -> Vec<request::Outcome> {
+    let refused = results.iter().filter(|r| r.outcome == Outcome::Rejected);
+    refused
+        .map(|r| request::Outcome {
+            name: key_text(&r.key),
+            revision: 0,
+        })
+        .collect()
+}
+
+/// The records that a call made before took then. One that it refused is looked at anew: to answer
+/// that it is unchanged would say that it is stored.
+fn taken(claim: &Claim, call: &Call) -> HashSet<String> {
+    let Claim::Replay(refused) = claim else {
+        return HashSet::new();
+    };
+    let refused: HashSet<&str> = refused.iter().map(|r| r.name.as_str()).collect();
+    let keys = call.records.iter().map(|p| p.key_text.as_str());
+    keys.filter(|k| !refused.contains(k))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The store's form of a request id.

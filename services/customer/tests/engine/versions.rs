@@ -1,6 +1,6 @@
 //! The version rules, as a table and by example.
 
-use jinke_customer::domain::{ChangeKind, Outcome};
+use jinke_customer::domain::{ChangeKind, IngestResult, Outcome};
 use jinke_types::{Code, RowScope, SourceRecord};
 
 use crate::support::*;
@@ -336,6 +336,34 @@ async fn a_request_id_makes_one_of_two() {
         assert_eq!(again[0].customer, first[0].customer);
         let other = engine.ingest(batch, Some(request(b"y"))).await.unwrap_err();
         assert_eq!(other.reason, "REQUEST_ID_REUSED");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_refused_is_refused_again_when_it_is_sent_twice() {
+    on_both(async |house| {
+        let engine = house.engine().await;
+        let request = || {
+            Some(jinke_customer::domain::RequestId {
+                caller: "users/u1".to_owned(),
+                method: "test/Ingest",
+                id: "r1".to_owned(),
+                body: b"x".to_vec(),
+            })
+        };
+        one(&engine, org("erp/1", 1, &[(NAME, "甲公司")])).await;
+        let batch = vec![
+            person("erp/1", 2, &[(NAME, "张三")]),
+            org("erp/2", 1, &[(NAME, "乙公司")]),
+        ];
+        let first = engine.ingest(batch.clone(), request()).await.unwrap();
+        let again = engine.ingest(batch, request()).await.unwrap();
+        let outcomes = |list: &[IngestResult]| list.iter().map(|r| r.outcome).collect::<Vec<_>>();
+        assert_eq!(outcomes(&first), [Outcome::Rejected, Outcome::Created]);
+        // `Unchanged` would tell the caller that the person is stored.
+        assert_eq!(outcomes(&again), [Outcome::Rejected, Outcome::Unchanged]);
+        assert_eq!(again[0].error.as_ref().unwrap().reason, "KIND_CHANGED");
     })
     .await;
 }
