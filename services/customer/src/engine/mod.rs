@@ -99,8 +99,8 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine over a database that was opened with [`crate::store::MIGRATIONS`].
     ///
-    /// Call it within a tokio runtime. When the rules or the token key have changed since the
-    /// database was written, everything derived is made anew first.
+    /// Call it within a tokio runtime. When the rules, the token key or the way this program derives
+    /// have changed since the database was written, everything derived is made anew first.
     pub async fn new(
         db: Database,
         ring: Arc<KeyRing>,

@@ -1,6 +1,6 @@
 //! What can be done with a record before the lock: checks, hashes, keys and tokens.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jinke_resolution::{Rules, Standardized, search_terms, standardize};
 use jinke_store::keys::KeyRing;
@@ -17,6 +17,11 @@ const MAX_EXTERNAL_ID: usize = 256;
 const MAX_VALUES: usize = 500;
 /// Largest stored form of one version in bytes.
 const MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// Search terms after which no further name of a record is indexed: some hundred names of usual
+/// length, sixteen of the greatest. Each term is a row that is written while the lock is held, and
+/// 500 long names would be a quarter of a million rows.
+const MAX_TERMS: usize = 8_000;
 
 /// Kinds of tokens.
 pub mod token {
@@ -80,21 +85,17 @@ pub(crate) fn index(ring: &KeyRing, rules: &Rules, kind: PartyKind, values: &[Va
         .map(|k| ring.token(token::KEY, &k.text))
         .collect();
     let core = std.core().map(|c| ring.token(token::CORE, c));
-    let mut terms = Vec::new();
-    for value in values {
-        if searched(&value.attribute)
-            && let Some(text) = value.datum.text()
-        {
-            terms.extend(
-                search_terms(text)
-                    .iter()
-                    .map(|t| ring.token(token::TERM, t)),
-            );
-        }
-        if looked_up(&value.attribute) {
-            terms.extend(lookup_text(kind, value).map(|t| ring.token(token::VALUE, &t)));
-        }
-    }
+    let mut terms: Vec<i64> = found_by(values)
+        .iter()
+        .map(|t| ring.token(token::TERM, t))
+        .collect();
+    terms.extend(
+        values
+            .iter()
+            .filter(|v| looked_up(&v.attribute))
+            .filter_map(|v| lookup_text(kind, v))
+            .map(|t| ring.token(token::VALUE, &t)),
+    );
     terms.sort_unstable();
     terms.dedup();
     terms.retain(|t| !keys.contains(t));
@@ -113,6 +114,24 @@ pub(crate) fn index(ring: &KeyRing, rules: &Rules, kind: PartyKind, values: &[Va
         terms,
         names,
     }
+}
+
+/// The search terms of the names: all of them up to [`MAX_TERMS`], name by name in the order of
+/// their texts, so that the order of the values does not matter.
+fn found_by(values: &[Value]) -> BTreeSet<String> {
+    let names: BTreeSet<&str> = values
+        .iter()
+        .filter(|v| searched(&v.attribute))
+        .filter_map(|v| v.datum.text())
+        .collect();
+    let mut out = BTreeSet::new();
+    for name in names {
+        out.extend(search_terms(name));
+        if out.len() >= MAX_TERMS {
+            break;
+        }
+    }
+    out
 }
 
 /// One record, ready to be applied.
@@ -265,4 +284,38 @@ fn check(record: &SourceRecord, out: &mut Vec<Violation>) {
         Body::Interaction(i) => check_key("interaction.party", &i.party, out),
     }
     out.truncate(50);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_record_has_search_terms_without_bound() {
+        // Distinct long names: 500 of them would have a quarter of a million terms.
+        let han = |n: u32| char::from_u32(0x4e00 + n % 20_000).unwrap_or('金');
+        let name = |n: u32| (0..256).map(|i| han(n * 256 + i)).collect::<String>();
+        let mut values: Vec<Value> = (0..70)
+            .map(|n| Value::text(attribute::NAME, name(n)))
+            .collect();
+        let terms = found_by(&values);
+        assert!(terms.len() >= MAX_TERMS, "{}", terms.len());
+        assert!(terms.len() <= MAX_TERMS + 510, "{}", terms.len());
+        values.reverse();
+        assert_eq!(found_by(&values), terms);
+        // What business records have is found by every name.
+        let names: Vec<String> = (0..100)
+            .map(|n| format!("杭州示例第{n}电子有限公司"))
+            .collect();
+        let values: Vec<Value> = names
+            .iter()
+            .map(|n| Value::text(attribute::FORMER_NAME, n))
+            .collect();
+        let terms = found_by(&values);
+        assert!(
+            names
+                .iter()
+                .all(|n| search_terms(n).iter().all(|t| terms.contains(t)))
+        );
+    }
 }

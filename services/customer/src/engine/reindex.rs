@@ -1,4 +1,4 @@
-//! Making everything derived anew when the rules or the token key have changed.
+//! Making everything derived anew when the rules, the token key or the program have changed.
 
 use std::sync::Arc;
 
@@ -17,11 +17,18 @@ const STEP: i64 = 2_000;
 /// The name under which the database says what it was derived with.
 const MADE_WITH: &str = "made_with";
 
+/// Counts the changes of the program that derive something else from the same values with the same
+/// rules: of standardizing, of keys, of search terms. Add one with every such change, or a record
+/// that is changed later leaves the tokens of the old program behind. 1: as of 0.1.0.
+const DERIVATION: u32 = 1;
+
 impl Core {
-    /// Names what tokens and pairs are derived with: the rules and the active token key.
+    /// Names what tokens and pairs are derived with: the rules, the active token key and the
+    /// program.
     fn made_with(&self) -> String {
         let key = self.ring.token(token::KEY, "") >> 56;
-        format!("{} token-key-{key}", self.rules.version())
+        let rules = self.rules.version();
+        format!("{rules} token-key-{key} derivation-{DERIVATION}")
     }
 
     /// Makes tokens, pairs and clusters anew unless they were made with the present rules and

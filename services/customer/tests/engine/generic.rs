@@ -1,7 +1,7 @@
 //! Values that too many share: crossing the limit either way resolves anew.
 
 use jinke_customer::store::{MIGRATIONS, state};
-use jinke_store::testing;
+use jinke_store::{args, testing};
 
 use crate::support::*;
 
@@ -94,6 +94,49 @@ async fn other_rules_make_everything_anew() {
             .await
             .unwrap();
         assert_eq!(view.revision, 1, "who stays the same gets no revision");
+        assert_sound(&engine).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_makes_everything_anew() {
+    on_both(async |house| {
+        let engine = house.engine().await;
+        let said = [(NAME, "上海云峰科技有限公司"), (PHONE, "13812345678")];
+        one(&engine, org("erp/1", 1, &said)).await;
+        drop(engine);
+        // As an earlier program left it: it derived a token more, and did not say that it was it.
+        let stale = 0x0100_0000_0000_0007_i64;
+        house
+            .db
+            .write(async |mut tx| {
+                tx.execute(
+                    "INSERT INTO tokens (token, record_no, core) \
+                     SELECT $1, MIN(record_no), NULL FROM tokens",
+                    args![stale],
+                )
+                .await?;
+                tx.execute(
+                    "UPDATE engine_state SET value = $1 WHERE name = 'made_with'",
+                    args![format!("{} token-key-1", house.rules.version())],
+                )
+                .await
+            })
+            .await
+            .unwrap();
+        let engine = house.engine().await;
+        let mut left = house.db.read().await.unwrap();
+        let row = left
+            .fetch_one(
+                "SELECT COUNT(*) AS n FROM tokens WHERE token = $1",
+                args![stale],
+            )
+            .await
+            .unwrap();
+        assert_eq!(row.i64("n").unwrap(), 0);
+        drop(left);
+        one(&engine, org("erp/1", 2, &[(NAME, "上海云峰科技有限公司")])).await;
         assert_sound(&engine).await;
     })
     .await;
