@@ -1,6 +1,6 @@
 //! The effective state of a record: the fold of its versions in their order.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use jinke_store::keys::{DataKey, KeyRing};
 use jinke_types::{Body, Datum, Failure, Timestamp, Value};
@@ -70,12 +70,9 @@ pub(crate) fn apply(before: Option<&Body>, partial: bool, deleted: bool, said: &
             let values = if deleted && new.is_empty() {
                 old.clone()
             } else if partial {
-                let named = |v: &Value| {
-                    new.iter()
-                        .any(|n| n.attribute == v.attribute && n.scope == v.scope)
-                };
+                let named: BTreeSet<(&str, &str)> = new.iter().map(place).collect();
                 old.iter()
-                    .filter(|v| !named(v))
+                    .filter(|v| !named.contains(&place(v)))
                     .chain(new.iter().filter(|v| v.datum != Datum::Null))
                     .cloned()
                     .collect()
@@ -94,6 +91,11 @@ pub(crate) fn apply(before: Option<&Body>, partial: bool, deleted: bool, said: &
         (Some(old), _) if deleted => old.clone(),
         _ => said.clone(),
     }
+}
+
+/// What a partial version replaces: all values of one attribute in one scope.
+fn place(v: &Value) -> (&str, &str) {
+    (&v.attribute, &v.scope)
 }
 
 fn stated(values: &[Value]) -> Vec<Value> {
@@ -256,6 +258,28 @@ mod tests {
         assert_eq!(
             apply(Some(&before), false, false, &said),
             party(&[(attribute::TAG, "")])
+        );
+    }
+
+    #[test]
+    fn a_partial_version_replaces_an_attribute_scope_by_scope() {
+        let scoped = |scope: &str, text: &str| Value {
+            scope: scope.to_owned(),
+            ..Value::text(attribute::PHONE, text)
+        };
+        let body = |values: Vec<Value>| Body::Party {
+            kind: PartyKind::Organization,
+            values,
+        };
+        let before = body(vec![
+            scoped("", "1"),
+            scoped("orgUnits/a", "2"),
+            scoped("", "3"),
+        ]);
+        let said = body(vec![scoped("", "4")]);
+        assert_eq!(
+            apply(Some(&before), true, false, &said),
+            body(vec![scoped("orgUnits/a", "2"), scoped("", "4")])
         );
     }
 
