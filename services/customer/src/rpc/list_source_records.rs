@@ -1,17 +1,24 @@
 //! `ListSourceRecords`.
 
 use jinke_types::Failure;
+use prost::Message as _;
 
 use super::{Api, get_source, page::Binding};
 use crate::{
-    access::Viewer,
+    access::{Viewer, mask},
     convert::{Check, answer, pb},
     store::query::activity,
 };
 
 const METHOD: &str = "ListSourceRecords";
 
-/// Records of a source in order of external id.
+/// Records opened together.
+const CHUNK: usize = 20;
+/// Bytes after which a page ends before it holds what was asked for: a record may have a megabyte,
+/// and a client takes messages of four by default.
+const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
+
+/// Records of a source in order of external id. A page of large records holds fewer than asked for.
 pub async fn run(
     api: Api,
     viewer: Viewer,
@@ -31,15 +38,30 @@ pub async fn run(
         let (mut reader, _) = api.read(&viewer).await?;
         activity::records_of_source(&mut reader, &source, &after, size + 1).await?
     };
-    let more = found.len() > size as usize;
+    let mut more = found.len() > size as usize;
     found.truncate(size as usize);
-    let next_page_token = match found.last() {
-        Some((_, external_id)) if more => api.pages.token(&binding, external_id)?,
+    let mut last = found.last().map(|(_, external_id)| external_id.clone());
+    let mut cut = None;
+    let (mut records, mut bytes) = (Vec::with_capacity(found.len()), 0);
+    'page: for chunk in found.chunks(CHUNK) {
+        let numbers: Vec<i64> = chunk.iter().map(|(number, _)| *number).collect();
+        for view in api.engine.open_records(&numbers).await? {
+            let mut record = answer::source_record(&view);
+            // Masked first: where a page ends must not tell how much is hidden.
+            mask(&mut record, &viewer.mask);
+            bytes += record.encoded_len();
+            if bytes > MAX_PAGE_BYTES && !records.is_empty() {
+                (last, more) = (cut, true);
+                break 'page;
+            }
+            cut = Some(view.record.key.external_id);
+            records.push(record);
+        }
+    }
+    let next_page_token = match last {
+        Some(external_id) if more => api.pages.token(&binding, &external_id)?,
         _ => String::new(),
     };
-    let numbers: Vec<i64> = found.into_iter().map(|(number, _)| number).collect();
-    let records = api.engine.open_records(&numbers).await?;
-    let records = records.iter().map(answer::source_record).collect();
     Ok(pb::ListSourceRecordsResponse {
         records,
         next_page_token,
