@@ -89,10 +89,7 @@ pub fn record(seed: u64, number: u64) -> SourceRecord {
             values.push(text("contact_name", &contact));
         }
     }
-    values.push(text(
-        "email",
-        &format!("office{company}@example{}.cn", company % 5000),
-    ));
+    values.push(text("email", &format!("office@company{company}.example")));
     SourceRecord {
         key: Some(RecordKey {
             source: format!("sources/{}", SOURCES[variant as usize]),
