@@ -67,7 +67,13 @@ pub struct Failure {
 impl Failure {
     /// A failure with no metadata and no violations.
     pub fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), metadata: BTreeMap::new(), violations: Vec::new() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+        }
     }
     /// Adds one metadata entry.
     #[must_use]
@@ -77,12 +83,21 @@ impl Failure {
     }
     /// `INVALID_ARGUMENT` for one field.
     pub fn field(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self::fields(vec![Violation { field: field.into(), description: description.into() }])
+        Self::fields(vec![Violation {
+            field: field.into(),
+            description: description.into(),
+        }])
     }
     /// `INVALID_ARGUMENT` for several fields. `violations` must not be empty.
     pub fn fields(violations: Vec<Violation>) -> Self {
-        let first = violations.first().map(|v| format!("{}: {}", v.field, v.description));
-        let mut f = Self::new(Code::InvalidArgument, "INVALID_FIELD", first.unwrap_or_default());
+        let first = violations
+            .first()
+            .map(|v| format!("{}: {}", v.field, v.description));
+        let mut f = Self::new(
+            Code::InvalidArgument,
+            "INVALID_FIELD",
+            first.unwrap_or_default(),
+        );
         f.violations = violations;
         f
     }

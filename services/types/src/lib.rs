@@ -23,7 +23,9 @@ pub mod time;
 pub mod value;
 
 pub use access::{Caller, FieldClass, FieldMask, RowScope};
-pub use activity::{Interaction, InteractionKind, Money, Relationship, Transaction, TransactionKind};
+pub use activity::{
+    Interaction, InteractionKind, Money, Relationship, Transaction, TransactionKind,
+};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::{Code, Failure, Violation};
 pub use record::{Body, Completeness, PartyKind, RecordKey, SourceRecord, VersionOrder};

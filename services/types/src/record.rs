@@ -20,7 +20,10 @@ pub struct RecordKey {
 impl RecordKey {
     /// A key from its two parts.
     pub fn new(source: impl Into<String>, external_id: impl Into<String>) -> Self {
-        Self { source: source.into(), external_id: external_id.into() }
+        Self {
+            source: source.into(),
+            external_id: external_id.into(),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01T00:00:00Z. PostgreSQL and SQLite keep it as a 64-bit
 /// integer, so both compare and round alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -27,12 +29,18 @@ impl Timestamp {
     /// This time plus `d`, saturating.
     #[must_use]
     pub fn plus(self, d: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
     /// This time minus `d`, saturating.
     #[must_use]
     pub fn minus(self, d: std::time::Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
     /// RFC 3339 in UTC with microseconds where they are not zero.
     pub fn to_rfc3339(self) -> String {
@@ -61,7 +69,10 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one home of the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of the machine's clock"
+    )]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -81,7 +92,10 @@ impl ManualClock {
     }
     /// Moves the clock forward.
     pub fn advance(&self, d: std::time::Duration) {
-        self.0.fetch_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(
+            i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
     /// Sets the clock, backwards too.
     pub fn set(&self, at: Timestamp) {
@@ -107,7 +121,10 @@ mod tests {
 
     #[test]
     fn parses_dates_and_instants() {
-        assert_eq!(Timestamp::parse("1970-01-02"), Some(Timestamp::from_secs(86_400)));
+        assert_eq!(
+            Timestamp::parse("1970-01-02"),
+            Some(Timestamp::from_secs(86_400))
+        );
         let t = Timestamp::parse("2026-02-03T04:05:06.5+08:00").unwrap();
         assert_eq!(t.to_rfc3339(), "2026-02-02T20:05:06.500Z");
         assert_eq!(Timestamp::parse("2026-02-30"), None);

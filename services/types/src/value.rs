@@ -57,9 +57,29 @@ pub mod attribute {
 
     /// All of the above.
     pub const ALL: &[&str] = &[
-        NAME, FORMER_NAME, SHORT_NAME, ENGLISH_NAME, IDENTIFIER, PHONE, EMAIL, WEBSITE, ADDRESS,
-        BANK_ACCOUNT, CONTACT_NAME, LEGAL_REPRESENTATIVE, INDUSTRY, SIZE, TITLE, DATE_OF_BIRTH,
-        EMPLOYER, ROLE, OWNER, CREDIT_LIMIT, PAYMENT_TERMS, TAG, REMARK,
+        NAME,
+        FORMER_NAME,
+        SHORT_NAME,
+        ENGLISH_NAME,
+        IDENTIFIER,
+        PHONE,
+        EMAIL,
+        WEBSITE,
+        ADDRESS,
+        BANK_ACCOUNT,
+        CONTACT_NAME,
+        LEGAL_REPRESENTATIVE,
+        INDUSTRY,
+        SIZE,
+        TITLE,
+        DATE_OF_BIRTH,
+        EMPLOYER,
+        ROLE,
+        OWNER,
+        CREDIT_LIMIT,
+        PAYMENT_TERMS,
+        TAG,
+        REMARK,
     ];
 
     /// Whether `name` is a known attribute, or a well-formed custom one: `x_` and then up to
@@ -69,7 +89,9 @@ pub mod attribute {
             || (name.len() > 2
                 && name.len() <= 64
                 && name.starts_with("x_")
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
     }
 }
 
@@ -121,9 +143,16 @@ pub struct Address {
 impl Address {
     /// Whether every part is blank.
     pub fn is_blank(&self) -> bool {
-        [&self.country, &self.province, &self.city, &self.district, &self.text, &self.postcode]
-            .iter()
-            .all(|s| s.trim().is_empty())
+        [
+            &self.country,
+            &self.province,
+            &self.city,
+            &self.district,
+            &self.text,
+            &self.postcode,
+        ]
+        .iter()
+        .all(|s| s.trim().is_empty())
     }
 }
 
@@ -145,7 +174,11 @@ pub enum Datum {
 impl Datum {
     /// The text of a [`Datum::Text`].
     pub fn text(&self) -> Option<&str> {
-        if let Self::Text(t) = self { Some(t) } else { None }
+        if let Self::Text(t) = self {
+            Some(t)
+        } else {
+            None
+        }
     }
     /// Whether there is nothing in it: null, or blank text, or an address of blanks.
     pub fn is_blank(&self) -> bool {
@@ -194,7 +227,10 @@ impl Value {
     }
     /// An identifier of a scheme.
     pub fn identifier(scheme: &str, text: impl Into<String>) -> Self {
-        Self { scheme: scheme.to_owned(), ..Self::text(attribute::IDENTIFIER, text) }
+        Self {
+            scheme: scheme.to_owned(),
+            ..Self::text(attribute::IDENTIFIER, text)
+        }
     }
     /// A global value without scheme, unit or validity.
     pub fn of(attribute: &str, datum: Datum) -> Self {

@@ -2,10 +2,6 @@
 //! the same run. Arguments: number of records (100,000), batch size (500), clients (2).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark reads the machine's clock"
-)]
 
 use std::{sync::Arc, time::Instant};
 

@@ -6,10 +6,6 @@
 //! two simultaneously valid USCC (there must be none).
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the run is timed by the machine's clock"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
