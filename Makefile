@@ -33,7 +33,7 @@ run: build ## Start the suite on SQLite, pull the sample sources, merge, answer 
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	cargo build --workspace --bins
 	cargo test --workspace --no-run
-	tests/with-postgres.sh cargo test --workspace --quiet
+	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
 	tests/python-client.sh $(CURDIR)/target/debug/jinke
 
 .PHONY: test-rigs
