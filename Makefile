@@ -10,7 +10,8 @@ SHELL := /bin/bash
 
 DATA ?= data
 LISTEN ?= 127.0.0.1:7420
-JINKE := ./target/release/jinke
+TARGET := $(or $(CARGO_TARGET_DIR),./target)
+JINKE := $(TARGET)/release/jinke
 
 .PHONY: help
 help: ## List the targets
@@ -34,7 +35,7 @@ test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	cargo build --workspace --bins
 	cargo test --workspace --no-run
 	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
-	tests/python-client.sh $(CURDIR)/target/debug/jinke
+	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
 
 .PHONY: test-rigs
 test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder with tryton.sh)
@@ -66,7 +67,7 @@ doc: ## Build the API documentation of the crates
 .PHONY: bench
 bench: build ## Sustained ingest on both engines beside a bare batched upsert, in one run
 	cargo build --release -p jinke-tests --bin bench
-	JINKE_PG_FSYNC=on tests/with-postgres.sh ./target/release/bench $(BENCH_ARGS)
+	JINKE_PG_FSYNC=on tests/with-postgres.sh $(TARGET)/release/bench $(BENCH_ARGS)
 
 .PHONY: bench-resolution
 bench-resolution: build ## Accuracy and speed of jinke resolve beside Splink (needs JINKE_ER; SETS="…" picks)
@@ -77,7 +78,7 @@ bench-resolution: build ## Accuracy and speed of jinke resolve beside Splink (ne
 quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }
 	cargo build --release -p jinke-tests --bin quality
-	./target/release/quality "$$JINKE_ER"
+	$(TARGET)/release/quality "$$JINKE_ER"
 
 .PHONY: soak
 soak: tools ## Long random runs; SEED=n repeats one, CASES=n sets how many
