@@ -1,6 +1,6 @@
 # The only door. `make help` lists every target.
 #
-# Variables: FRESH=1 (run: start over), DATA=dir (run: where the data lives), LISTEN=addr:port,
+# Variables: FRESH=1 (run: start over), DATA=dir (run: where the data lives), LISTEN=addr:port (127.0.0.1:7420),
 # JINKE_ER and JINKE_RIGS (folders with labelled data and with rigs, for the targets that need them),
 # JINKE_TEST_POSTGRES (URL of a PostgreSQL server for the tests; found or started when unset).
 
@@ -9,7 +9,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 DATA ?= data
-LISTEN ?= 127.0.0.1:7420
 TARGET := $(or $(CARGO_TARGET_DIR),./target)
 JINKE := $(TARGET)/release/jinke
 
@@ -28,7 +27,7 @@ build: tools ## Build the suite (release)
 
 .PHONY: run
 run: build ## Start the suite on SQLite, pull the sample sources, merge, answer over gRPC (FRESH=1 starts over)
-	$(JINKE) run --samples --data-dir $(DATA) --listen $(LISTEN) $(if $(FRESH),--fresh)
+	$(JINKE) run --samples --data-dir $(DATA) $(if $(LISTEN),--listen $(LISTEN)) $(if $(FRESH),--fresh)
 
 .PHONY: test
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself

@@ -95,7 +95,11 @@ pub fn build(config: &TelemetryConfig) -> Result<(Dispatch, Telemetry), Failure>
         .parse(&config.level)
         .map_err(|e| wrong("level", &e))?;
     let lines = match config.format {
-        Format::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        Format::Text => fmt::layer()
+            // Colours are for eyes; a file or a pipe gets plain text.
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_writer(std::io::stderr)
+            .boxed(),
         Format::Json => fmt::layer()
             .json()
             .flatten_event(true)
