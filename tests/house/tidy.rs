@@ -46,6 +46,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("jinke-sdk", &["jinke-types", "jinke-http"]),
         ("jinke-file", &["jinke-types", "jinke-sdk"]),
         ("jinke-tryton", &["jinke-types", "jinke-sdk"]),
+        ("jinke-kingdee", &["jinke-types", "jinke-sdk"]),
+        ("jinke-sap", &["jinke-types", "jinke-sdk"]),
         (
             "jinke-runner",
             &[

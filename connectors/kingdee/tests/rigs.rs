@@ -1,0 +1,1 @@
+//! Against the real client or server; see README.md.
