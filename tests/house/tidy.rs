@@ -48,6 +48,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("jinke-tryton", &["jinke-types", "jinke-sdk"]),
         ("jinke-kingdee", &["jinke-types", "jinke-sdk"]),
         ("jinke-sap", &["jinke-types", "jinke-sdk"]),
+        ("jinke-wecom", &["jinke-types", "jinke-sdk"]),
+        ("jinke-dingtalk", &["jinke-types", "jinke-sdk"]),
         (
             "jinke-runner",
             &[
