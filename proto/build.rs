@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     "jinke/customer/v1/customer_service.proto",
     "jinke/customer/v1/match_service.proto",
     "jinke/customer/v1/stewardship_service.proto",
+    "jinke/connector/v1/connector_service.proto",
     "vendor/google/longrunning/operations.proto",
     "vendor/google/rpc/error_details.proto",
 ];
