@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use jinke_types::{Clock, Code, Entropy, Failure};
 
-pub use auth::{Auth, Login, Session};
+pub use auth::{Auth, Login, Session, Signer};
 pub use budget::{Budget, BudgetPolicy};
 pub use jinke_http::{Client, ClientConfig, Method, NetworkPolicy, Origin, Request, Response};
 pub use retry::RetryPolicy;

@@ -1,5 +1,5 @@
-//! Who we are to the foreign system: nobody, a fixed header, or a session that is opened with
-//! credentials and renewed when it ends.
+//! Who we are to the foreign system: nobody, a fixed header, a signature of each request, or a
+//! session that is opened with credentials and renewed when it ends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +35,18 @@ pub enum Auth {
     Headers(Vec<(String, String)>),
     /// A session, opened when first needed and renewed when it ended.
     Session(Box<Sessions>),
+    /// Headers that are made for each request, because they sign it and its time. A call that
+    /// is tried again is signed again.
+    Signed(Box<dyn Signer>),
+}
+
+/// Signs each request by itself.
+pub trait Signer: Send + Sync + 'static {
+    /// Headers for a request that is sent now.
+    fn sign(&self, request: &Request, now: Timestamp) -> Result<Vec<(String, String)>, PullError>;
+    /// The foreign system does not accept the last signature; whatever was remembered of earlier
+    /// answers is to be forgotten before the call is made once more.
+    fn forget(&self) {}
 }
 
 /// The session that all calls of a connection share.
@@ -67,7 +79,7 @@ impl Auth {
 
     /// Whether a refused call may be repeated with a new session.
     pub(super) const fn renewable(&self) -> bool {
-        matches!(self, Self::Session(_))
+        matches!(self, Self::Session(_) | Self::Signed(_))
     }
 
     /// Puts the headers on, opening a session when there is none. Also tells the generation of
@@ -80,6 +92,7 @@ impl Auth {
         let (headers, generation) = match self {
             Self::None => return Ok((request, 0)),
             Self::Headers(headers) => (headers.clone(), 0),
+            Self::Signed(signer) => (signer.sign(&request, clock.now())?, 0),
             Self::Session(sessions) => {
                 let (session, generation) = sessions.current(clock).await?;
                 (session.headers, generation)
@@ -96,6 +109,9 @@ impl Auth {
 
     /// Forgets the session of `generation`, unless another call has renewed it already.
     pub(super) async fn renew(&self, generation: u64) {
+        if let Self::Signed(signer) = self {
+            signer.forget();
+        }
         if let Self::Session(sessions) = self {
             let mut state = sessions.state.lock().await;
             if state.generation == generation {
