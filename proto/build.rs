@@ -5,6 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 const FILES: &[&str] = &[
     "jinke/type/v1/options.proto",
+    "jinke/type/v1/operation.proto",
     "jinke/identity/v1/token_service.proto",
     "jinke/identity/v1/identity_service.proto",
     "jinke/identity/v1/access_service.proto",
@@ -13,6 +14,11 @@ const FILES: &[&str] = &[
     "jinke/customer/v1/match_service.proto",
     "jinke/customer/v1/stewardship_service.proto",
     "jinke/connector/v1/connector_service.proto",
+    "jinke/pipeline/v1/pipeline_service.proto",
+    "jinke/pipeline/v1/lead_service.proto",
+    "jinke/pipeline/v1/opportunity_service.proto",
+    "jinke/pipeline/v1/activity_service.proto",
+    "jinke/pipeline/v1/task_service.proto",
     "vendor/google/longrunning/operations.proto",
     "vendor/google/rpc/error_details.proto",
 ];
