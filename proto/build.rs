@@ -19,6 +19,11 @@ const FILES: &[&str] = &[
     "jinke/pipeline/v1/opportunity_service.proto",
     "jinke/pipeline/v1/activity_service.proto",
     "jinke/pipeline/v1/task_service.proto",
+    "jinke/reporting/v1/analytics_service.proto",
+    "jinke/reporting/v1/insight_service.proto",
+    "jinke/reporting/v1/projection_service.proto",
+    "jinke/reporting/v1/report_service.proto",
+    "jinke/reporting/v1/segment_service.proto",
     "vendor/google/longrunning/operations.proto",
     "vendor/google/rpc/error_details.proto",
 ];
