@@ -257,6 +257,7 @@ impl<'a> Table<'a> {
                     .drain(..records.len().min(MAX_PAGE_RECORDS))
                     .collect(),
                 row_errors: errors.drain(..errors.len().min(MAX_PAGE_ERRORS)).collect(),
+                directory: Vec::new(),
                 cursor: None,
                 progress: self.progress,
                 notes: std::mem::take(&mut self.notes),

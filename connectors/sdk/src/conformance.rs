@@ -66,6 +66,11 @@ pub trait HttpSubject: Subject {
     /// Takes one column away, gives another one another type and adds a new one; undoes it again
     /// with `false`.
     fn drift(&self, on: bool);
+    /// Whether the foreign system tells what changed since a time. Where it does not, a pull from
+    /// the end is another whole round, and what matters is which versions in it are new.
+    fn tells_changes(&self) -> bool {
+        true
+    }
 }
 
 /// Pulls that must end well.

@@ -8,6 +8,9 @@ use jinke_types::{Code, Failure, SourceRecord};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    callback::Callback,
+    directory::DirectoryEntry,
+    outbound::Outbound,
     spec::{Settings, Spec},
     sweep::{KnownRecords, SweepLimit},
 };
@@ -67,6 +70,16 @@ pub trait Connector: Send + Sync + 'static {
         );
         let error = PullError::new(PullErrorKind::Unreadable, failure);
         futures::stream::iter([Err(error)]).boxed()
+    }
+
+    /// The sending side, when it has one: messages to people, records written there.
+    fn outbound(&self) -> Option<&dyn Outbound> {
+        None
+    }
+
+    /// The side that the foreign system calls, when it does.
+    fn callback(&self) -> Option<&dyn Callback> {
+        None
     }
 }
 
@@ -136,6 +149,9 @@ impl Cursor {
 pub struct Page {
     /// At most [`MAX_PAGE_RECORDS`] records, in the order of the foreign system.
     pub records: Vec<SourceRecord>,
+    /// At most [`crate::directory::MAX_PAGE_ENTRIES`] departments and members, of a stream of the
+    /// kind [`crate::directory::DIRECTORY`] only.
+    pub directory: Vec<DirectoryEntry>,
     /// At most [`MAX_PAGE_ERRORS`] rows or values that could not be read. The rest goes on.
     pub row_errors: Vec<RowError>,
     /// Save this after the records are durable; a pull from it goes on behind this page.

@@ -12,10 +12,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`connector`] | the trait [`Connector`], [`Page`], [`Cursor`], [`RowError`], [`PullError`] |
+//! | [`outbound`] | sending messages and writing records: [`Outbound`] |
+//! | [`callback`] | a foreign system that calls us: [`Callback`] |
+//! | [`directory`] | departments and members |
 //! | [`spec`] | the configuration keys of a connector, and reading settings by them |
 //! | [`row`] | a foreign row before the mapping reads it |
 //! | [`mapping`] | the mapping as data, its guess and preview, reading rows by it |
 //! | [`parse`] | dates, amounts, numbers and truth as people write them |
+//! | [`envelope`] | the encrypted callbacks of WeCom and DingTalk |
 //! | [`http`] | calling a foreign system: authentication, retries, rate budget |
 //! | [`paging`] | offset and link pages |
 //! | [`incremental`] | a cursor over times of change that neither loses nor repeats rows |
@@ -53,12 +57,16 @@
 //!
 //! `docs/adding-a-connector.md` is the longer walk.
 
+pub mod callback;
 pub mod conformance;
 pub mod connector;
+pub mod directory;
 pub mod drift;
+pub mod envelope;
 pub mod http;
 pub mod incremental;
 pub mod mapping;
+pub mod outbound;
 pub mod paging;
 pub mod parse;
 pub mod row;
@@ -66,11 +74,16 @@ pub mod spec;
 pub mod sweep;
 pub mod testing;
 
+pub use callback::{Callback, CallbackAnswer, CallbackEvent, CallbackOutcome, CallbackRequest};
 pub use connector::{
     Column, Connector, Cursor, Effect, Location, MAX_CURSOR_BYTES, MAX_PAGE_ERRORS,
     MAX_PAGE_RECORDS, Page, Progress, PullError, PullErrorKind, RowError, StreamSchema,
 };
+pub use directory::{Department, DirectoryEntry, Member};
 pub use mapping::{Guess, Mapping, Output, Preview, RowReader, guess};
+pub use outbound::{
+    Message, Outbound, Push, PushState, PushStep, SendError, SendErrorKind, Sent, TextFormat,
+};
 pub use row::{Cell, Row};
-pub use spec::{ConfigKey, Settings, Spec, ValueType};
+pub use spec::{ConfigKey, Part, PartKind, Settings, Spec, ValueType, Verification};
 pub use sweep::{Known, KnownRecords, SweepLimit};

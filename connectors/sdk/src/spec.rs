@@ -15,6 +15,53 @@ pub struct Spec {
     pub about: &'static str,
     /// The configuration keys.
     pub keys: Vec<ConfigKey>,
+    /// What it does, part by part, and how far each is proven; shown by `jinke connectors`.
+    pub parts: Vec<Part>,
+}
+
+/// One part of a connector and how far it is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Name of the stream, or a word for what else it does: `sweep`, `message`, `callback`.
+    pub name: &'static str,
+    /// What kind of thing it does.
+    pub kind: PartKind,
+    /// What it yields or does, in a few words.
+    pub about: &'static str,
+    /// How far it is proven.
+    pub verification: Verification,
+    /// Against what and which version, and what was not covered.
+    pub evidence: &'static str,
+}
+
+/// What a part of a connector does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartKind {
+    /// A stream of records.
+    Stream,
+    /// A stream of departments and members.
+    Directory,
+    /// Finding deletions by comparing all ids.
+    Sweep,
+    /// Messages to people.
+    Message,
+    /// Records written there.
+    Push,
+    /// Calls from there.
+    Callback,
+}
+
+/// How far something is proven against the system it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verification {
+    /// Tests run it against the real server.
+    RealServer,
+    /// The vendor's own SDK agrees with our simulator, against which it is tested.
+    OfficialSdk,
+    /// Written by the vendor's documentation and tested against a simulator of it only.
+    DocumentationOnly,
+    /// Nothing of it was compared with the vendor.
+    Unverified,
 }
 
 /// One configuration key of a connector.
@@ -166,6 +213,7 @@ mod tests {
                 key("limit", ValueType::Integer, false),
                 key("files", ValueType::Tables, false),
             ],
+            parts: vec![],
         }
     }
 

@@ -5,6 +5,7 @@
 //! overloaded servers do. Faults are scripted by the number of the request, counted from 1 since
 //! [`FakeServer::script`], so a test is the same on every run.
 
+mod post;
 mod server;
 
 use std::{sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt as _;
 use jinke_types::{Body, Failure, RecordKey, SourceRecord};
 
+pub use post::{MAX_ANSWER, post};
 pub use server::FakeServer;
 
 use crate::{

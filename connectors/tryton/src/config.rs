@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jinke_sdk::{
-    ConfigKey, Settings, Spec, ValueType,
+    ConfigKey, Part, PartKind, Settings, Spec, ValueType, Verification,
     http::{BudgetPolicy, ClientConfig, Origin, RetryPolicy},
 };
 use jinke_types::{Failure, Violation};
@@ -184,7 +184,59 @@ pub fn spec() -> Spec {
                 None,
             ),
         ],
+        parts: parts(),
     }
+}
+
+/// The streams and what the server in `tests/rigs.rs` has shown of them.
+fn parts() -> Vec<Part> {
+    let real = |name, kind, about, evidence| Part {
+        name,
+        kind,
+        about,
+        verification: Verification::RealServer,
+        evidence,
+    };
+    let stream = PartKind::Stream;
+    vec![
+        real(
+            "parties",
+            stream,
+            "organizations and persons with addresses, contacts, identifiers",
+            "Tryton 8, compared with its own client proteus",
+        ),
+        real(
+            "orders",
+            stream,
+            "sales with lines",
+            "Tryton 8, compared with proteus",
+        ),
+        real(
+            "invoices",
+            stream,
+            "invoices and credit notes to customers",
+            "Tryton 8, compared with proteus",
+        ),
+        Part {
+            name: "payments",
+            kind: stream,
+            about: "posted lines that pay invoices, or the model account.payment",
+            verification: Verification::RealServer,
+            evidence: "Tryton 8 for lines that pay invoices; account.payment on the simulator only",
+        },
+        real(
+            "receivables",
+            stream,
+            "open amounts of customers",
+            "Tryton 8, sums equal to proteus to the cent",
+        ),
+        real(
+            "sweep",
+            PartKind::Sweep,
+            "deleted parties and documents",
+            "Tryton 8, deletions by proteus",
+        ),
+    ]
 }
 
 /// Reads settings; all that is wrong is told at once.

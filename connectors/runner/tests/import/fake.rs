@@ -340,6 +340,7 @@ impl Foreign {
             row_errors: (0..self.row_errors.load(Ordering::SeqCst))
                 .map(row_error)
                 .collect(),
+            directory: vec![],
             cursor: Some(Cursor((number + 1).to_string())),
             progress: Progress {
                 done: (number + 1) as u64,
@@ -358,6 +359,7 @@ impl Connector for Foreign {
             display_name: "演示",
             about: "",
             keys: vec![],
+            parts: vec![],
         }
     }
     fn open(_: &Settings) -> Result<Self, Failure> {

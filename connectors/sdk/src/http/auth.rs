@@ -56,6 +56,8 @@ pub trait Signer: Send + Sync + 'static {
 /// would lock the account.
 pub struct Sessions {
     login: Box<dyn Login>,
+    /// Whether names and values of the session go into the query instead of the headers.
+    in_query: bool,
     attempts: AtomicU64,
     state: Mutex<State>,
 }
@@ -70,8 +72,19 @@ struct State {
 impl Auth {
     /// A session that `login` opens.
     pub fn session(login: impl Login) -> Self {
+        Self::sessions(login, false)
+    }
+
+    /// A session that `login` opens, for systems that want its token in the query of the URL: the
+    /// names and values of [`Session::headers`] are put there.
+    pub fn session_in_query(login: impl Login) -> Self {
+        Self::sessions(login, true)
+    }
+
+    fn sessions(login: impl Login, in_query: bool) -> Self {
         Self::Session(Box::new(Sessions {
             login: Box::new(login),
+            in_query,
             attempts: AtomicU64::new(0),
             state: Mutex::new(State::default()),
         }))
@@ -95,6 +108,13 @@ impl Auth {
             Self::Signed(signer) => (signer.sign(&request, clock.now())?, 0),
             Self::Session(sessions) => {
                 let (session, generation) = sessions.current(clock).await?;
+                if sessions.in_query {
+                    let mut request = request;
+                    for (name, value) in &session.headers {
+                        request = request.query(name, value);
+                    }
+                    return Ok((request, generation));
+                }
                 (session.headers, generation)
             }
         };

@@ -55,7 +55,15 @@ impl FakeServer {
     pub async fn start(
         handler: impl Fn(&FakeRequest) -> FakeResponse + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at("127.0.0.1:0", handler).await
+    }
+
+    /// Serves `handler` at an address of its own, e.g. `127.0.0.1:9100`.
+    pub async fn start_at(
+        address: &str,
+        handler: impl Fn(&FakeRequest) -> FakeResponse + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
