@@ -146,7 +146,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         merge: rules.thresholds.review,
     };
     let reviewed = at(&cluster(&nodes, &found.edges, &[], &lower));
-    let population = Population::new(&records, rules);
+    let population = Population::new(&names, &records, rules);
     let pairs = population.pairs();
     let truth_pairs: usize = {
         let mut size: BTreeMap<usize, usize> = BTreeMap::new();
@@ -167,7 +167,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let per_pair = timing.elapsed().as_nanos() as f64 / pairs.len().max(1) as f64;
     if let Some(path) = option("--levels") {
         let mut out = BufWriter::new(File::create(path)?);
-        for &(a, b) in &pairs {
+        for &(a, b) in pairs {
             let c = compare(&records[a], &records[b], &population, rules);
             let adjustment: i32 = c.levels.iter().map(|l| l.adjustment).sum();
             let levels: Vec<String> = c.levels.iter().map(|l| l.level.to_string()).collect();

@@ -12,7 +12,7 @@
 //! | step | module | from → to |
 //! |---|---|---|
 //! | standardize | [`mod@standardize`] | values as received → [`Standardized`]: names in parts, checked identifiers, phones, … |
-//! | block | [`block`] | [`Standardized::keys`] → records that share a key; [`KeyRule::is_generic`] says which keys say nothing |
+//! | block | [`block`] | [`Standardized::keys`] → records that share a key; [`KeyRule::state`] says which keys say nothing and which are refined |
 //! | compare, score | [`mod@compare`] | two records → a level per comparison → match weights → their sum in milli-bits |
 //! | cluster | [`mod@cluster`] | scored pairs and [`judgement`]s → clusters, reviews, judgements that cannot hold |
 //! | survive | [`mod@survive`] | members of a cluster → golden values with provenance |
@@ -25,13 +25,22 @@
 //!
 //! # Resolving incrementally
 //!
-//! A caller that keeps its state does the same with fewer records: standardize what is new or
-//! changed; count each of its keys' records and distinct [`Standardized::core`]s; compare with
-//! the records that share a key which is not generic, passing the same counts as [`Generic`];
-//! keep pairs at or above the review threshold; [`cluster()`] the connected component over those
-//! pairs and the positive judgements. When a key crosses its limit, either way, all records
-//! that hold it are compared again. The result equals [`resolve()`] because clustering
-//! components apart is clustering them together, which a test proves.
+//! A caller that keeps its state does the same with fewer records:
+//!
+//! 1. Standardize what is new or changed.
+//! 2. For each of its keys find the state of the block ([`KeyRule::state`]) from its records and
+//!    distinct [`Standardized::core`]s, before and after. Both numbers matter only up to their
+//!    limits, so look-ups end early: a block need never be read to its end.
+//! 3. Compare with the records [`block::pairs_of`] gives, passing as [`Generic`] the keys whose
+//!    block is [`BlockState::Generic`]; its documentation lists which pairs of *other* records
+//!    a change can move.
+//! 4. Keep pairs at or above the review threshold; [`cluster()`] the connected component over
+//!    those pairs and the positive judgements.
+//!
+//! When a key becomes generic or ceases to be, every record that holds it is compared anew;
+//! that may be many and is a matter for the background. Becoming crowded moves a bounded number
+//! of pairs. The result equals [`resolve()`] because clustering components apart is clustering
+//! them together, which a test proves.
 //!
 //! # Adding a comparison
 //!
@@ -64,7 +73,9 @@ pub mod search;
 pub mod standardize;
 pub mod survive;
 
-pub use block::{Generic, Key, KeyRule, MAX_KEYS, NothingGeneric};
+pub use block::{
+    BlockState, Generic, HUBS, Holder, Key, KeyRule, MAX_KEYS, NothingGeneric, Standing,
+};
 pub use cluster::{
     Cause, Clustering, Edge, Link, Node, Obstacle, Reason, Review, check_positive, cluster,
 };

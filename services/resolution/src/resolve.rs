@@ -3,12 +3,12 @@
 //! The building blocks are those an incremental caller uses: [`standardize`] per record,
 //! [`Population`] for blocks and genericity, [`score`] per pair, [`cluster`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jinke_types::{PartyKind, RecordKey, Value};
 
 use crate::{
-    block::{Generic, Key},
+    block::{BlockState, Generic, Holder, Key, pairs_of, place},
     cluster::{Clustering, Edge, Node, cluster},
     compare::score,
     judgement::Judgement,
@@ -16,57 +16,64 @@ use crate::{
     standardize::{Standardized, standardize},
 };
 
-/// The blocks of the records now present, and which are generic.
+/// The blocks of the records now present: which values are generic, which pairs to compare.
 #[derive(Debug, Default)]
 pub struct Population {
-    blocks: BTreeMap<Key, Vec<usize>>,
     generic: std::collections::HashSet<Key>,
+    pairs: Vec<(usize, usize)>,
+    blocks: usize,
+    crowded: usize,
 }
 
 impl Population {
-    /// Blocks `records`.
-    pub fn new(records: &[Standardized], rules: &RuleSet) -> Self {
-        let mut blocks: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    /// Blocks `records`, whose names are `keys`.
+    pub fn new(keys: &[&RecordKey], records: &[Standardized], rules: &RuleSet) -> Self {
+        let mut blocks: BTreeMap<&Key, Vec<Holder>> = BTreeMap::new();
+        let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
         for (i, r) in records.iter().enumerate() {
+            let next = numbers.len() as u64 + 1;
+            let member = Holder {
+                core: r.core().map_or(0, |c| *numbers.entry(c).or_insert(next)),
+                place: place(keys[i]),
+                id: i as u64,
+            };
             for k in r.keys() {
-                blocks.entry(k.clone()).or_default().push(i);
+                blocks.entry(k).or_default().push(member);
             }
         }
-        let generic = blocks
-            .iter()
-            .filter(|(k, members)| {
-                let cores: BTreeSet<&str> =
-                    members.iter().filter_map(|&i| records[i].core()).collect();
-                rules
-                    .key_rule(k)
-                    .is_some_and(|r| r.is_generic(members.len(), cores.len()))
-            })
-            .map(|(k, _)| k.clone())
-            .collect();
-        Self { blocks, generic }
-    }
-
-    /// Every pair of records that shares a key which is not generic, once, in order.
-    pub fn pairs(&self) -> Vec<(usize, usize)> {
-        let mut pairs = Vec::new();
-        for members in self
-            .blocks
-            .iter()
-            .filter(|(k, _)| !self.generic.contains(*k))
-            .map(|x| x.1)
-        {
-            for (i, &a) in members.iter().enumerate() {
-                pairs.extend(members[i + 1..].iter().map(|&b| (a, b)));
+        let mut out = Self {
+            blocks: blocks.len(),
+            ..Self::default()
+        };
+        for (key, mut members) in blocks {
+            let Some(rule) = rules.key_rule(key) else {
+                continue;
+            };
+            let state = pairs_of(rule, &mut members, |a, b| {
+                let (a, b) = (a as usize, b as usize);
+                out.pairs.push((a.min(b), a.max(b)));
+            });
+            match state {
+                BlockState::Open => {}
+                BlockState::Crowded => out.crowded += 1,
+                BlockState::Generic => {
+                    out.generic.insert(key.clone());
+                }
             }
         }
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs
+        out.pairs.sort_unstable();
+        out.pairs.dedup();
+        out
     }
 
-    /// How many blocks there are and how many are generic.
-    pub fn sizes(&self) -> (usize, usize) {
-        (self.blocks.len(), self.generic.len())
+    /// Every pair of records to be compared, once, in order.
+    pub fn pairs(&self) -> &[(usize, usize)] {
+        &self.pairs
+    }
+
+    /// How many blocks there are, how many are crowded and how many generic.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.blocks, self.crowded, self.generic.len())
     }
 }
 
@@ -94,7 +101,7 @@ pub fn resolve_kind(
     judgements: &[Judgement],
     rules: &RuleSet,
 ) -> Resolution {
-    let population = Population::new(records, rules);
+    let population = Population::new(keys, records, rules);
     let pairs = population.pairs();
     let edges: Vec<Edge> = pairs
         .iter()

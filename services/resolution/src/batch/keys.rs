@@ -30,8 +30,10 @@ pub(super) const SHARDS: usize = 64;
 pub struct BlockingReport {
     /// Blocks of two rows and more.
     pub blocks: u64,
-    /// Blocks too large, refined by a second key.
+    /// Blocks too large, refined.
     pub refined: u64,
+    /// Blocks of so many name cores that their value is no evidence.
+    pub generic: u64,
     /// Blocks of two keys still too large, in which neighbours meet.
     pub neighbourhoods: u64,
     /// Rows of the largest block before refinement.
@@ -91,7 +93,7 @@ pub(super) fn all_pairs(block: &[(u64, u32)], may: &MayMeet<'_>, out: &mut Vec<u
     }
 }
 
-fn pack(a: u32, b: u32) -> u64 {
+pub(super) fn pack(a: u32, b: u32) -> u64 {
     u64::from(a.min(b)) << 32 | u64::from(a.max(b))
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     NothingGeneric,
-    block::KeyRule,
+    block::{BlockState, Holder, pairs_of, place},
     cluster::{Edge, Node, cluster},
     compare::score,
     rules::RuleSet,
@@ -106,6 +106,8 @@ struct Piece {
     ends: Vec<u32>,
     /// Hash of each record's name core; 0 when it has none.
     cores: Vec<u64>,
+    /// Place of each record in its blocks.
+    places: Vec<u64>,
 }
 
 impl Piece {
@@ -121,6 +123,7 @@ fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) ->
         hashes: Vec::with_capacity(rows.len() * 12),
         ends: Vec::with_capacity(rows.len()),
         cores: Vec::with_capacity(rows.len()),
+        places: Vec::with_capacity(rows.len()),
     };
     for row in rows {
         let mut record = standardize(PartyKind::Organization, &values(table, row), rules);
@@ -133,6 +136,10 @@ fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) ->
             .core()
             .map_or(0, |c| parallel::hash(1, c.as_bytes()) | 1);
         piece.cores.push(core);
+        let source = &table.sources[table.source_of(row) as usize];
+        piece
+            .places
+            .push(place(&RecordKey::new(source.clone(), table.key(row))));
         piece.records.push(record);
     }
     piece
@@ -174,6 +181,7 @@ pub fn resolve(
         p.hashes = Vec::new();
         p.ends = Vec::new();
         p.cores = Vec::new();
+        p.places = Vec::new();
     }
     progress(Phase::Compare, 0, pairs.len() as u64);
     let record = |r: u32| &pieces[r as usize / PIECE].records[r as usize % PIECE];
@@ -222,35 +230,44 @@ fn block(
     let found = parallel::map(threads, SHARDS, |s| {
         let (mut pairs, mut generic) = (Vec::new(), Vec::new());
         let (mut blocks, mut most) = (0_u64, 0);
-        let mut cores: Vec<u64> = Vec::new();
+        let mut members: Vec<Holder> = Vec::new();
+        let mut crowded = 0_u64;
         keys::blocks(&sorted[s], |key, block| {
             blocks += 1;
             most = most.max(block.len());
-            cores.clear();
-            let each = block
-                .iter()
-                .map(|b| pieces[b.1 as usize / PIECE].cores[b.1 as usize % PIECE]);
-            cores.extend(each.filter(|c| *c != 0));
-            cores.sort_unstable();
-            cores.dedup();
-            let rule = rules.keys.get((key & RULE) as usize);
-            if rule.is_some_and(|r: &KeyRule| r.is_generic(block.len(), cores.len())) {
-                generic.extend(block.iter().map(|b| (b.1, key)));
-            } else {
-                keys::all_pairs(block, &|_, _| true, &mut pairs);
+            members.clear();
+            members.extend(block.iter().map(|b| {
+                let (piece, i) = (&pieces[b.1 as usize / PIECE], b.1 as usize % PIECE);
+                Holder {
+                    core: piece.cores[i],
+                    place: piece.places[i],
+                    id: u64::from(b.1),
+                }
+            }));
+            let Some(rule) = rules.keys.get((key & RULE) as usize) else {
+                return;
+            };
+            let state = pairs_of(rule, &mut members, |a, b| {
+                pairs.push(keys::pack(a as u32, b as u32));
+            });
+            match state {
+                BlockState::Open => {}
+                BlockState::Crowded => crowded += 1,
+                BlockState::Generic => generic.extend(block.iter().map(|b| (b.1, key))),
             }
         });
         pairs.sort_unstable();
         pairs.dedup();
-        (pairs, generic, blocks, most)
+        (pairs, generic, blocks, most, crowded)
     });
     let (mut pairs, mut generic) = (Vec::new(), Vec::new());
     let mut report = BlockingReport::default();
-    for (mut p, mut g, n, most) in found {
+    for (mut p, mut g, n, most, crowded) in found {
         pairs.append(&mut p);
         report.blocks += n;
         report.largest = report.largest.max(most as u64);
-        report.refined += g.chunk_by(|a, b| a.1 == b.1).count() as u64;
+        report.refined += crowded;
+        report.generic += g.chunk_by(|a, b| a.1 == b.1).count() as u64;
         generic.append(&mut g);
     }
     pairs.sort_unstable();

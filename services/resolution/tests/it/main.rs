@@ -1,5 +1,6 @@
 //! The laws and tables of the resolution engine.
 
+mod blocking;
 mod clustering;
 mod comparing;
 mod laws;
