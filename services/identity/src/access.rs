@@ -34,6 +34,42 @@ pub(crate) const ROLES: &[Role] = &[
         field_classes: &FieldClass::ALL,
     },
     Role {
+        id: "integrator",
+        display_name: "集成管理员 Integrator",
+        permissions: &[
+            "connector.callbackEvents.list",
+            "connector.connections.check",
+            "connector.connections.create",
+            "connector.connections.delete",
+            "connector.connections.get",
+            "connector.connections.list",
+            "connector.connections.pause",
+            "connector.connections.preview",
+            "connector.connections.run",
+            "connector.connections.update",
+            "connector.connectors.get",
+            "connector.connectors.list",
+            "connector.cursors.list",
+            "connector.cursors.reset",
+            "connector.deadLetters.discard",
+            "connector.deadLetters.get",
+            "connector.deadLetters.list",
+            "connector.deadLetters.retry",
+            "connector.deliveries.get",
+            "connector.deliveries.list",
+            "connector.messages.send",
+            "connector.recordErrors.list",
+            "connector.recordErrors.retry",
+            "connector.runs.approve",
+            "connector.runs.cancel",
+            "connector.runs.get",
+            "connector.runs.list",
+            "customer.sources.get",
+            "customer.sources.list",
+        ],
+        field_classes: &[Public],
+    },
+    Role {
         id: "reader",
         display_name: "只读 Reader",
         permissions: &["customer.customers.get", "customer.customers.list"],
@@ -52,13 +88,7 @@ pub(crate) const ROLES: &[Role] = &[
         field_classes: &[Public, PersonName, Contact, Address, Conversation, Remark],
     },
     Role {
-        id: "service-customer",
-        display_name: "服务 Customer service",
-        permissions: SERVICE,
-        field_classes: &[],
-    },
-    Role {
-        id: "service-runner",
+        id: "service-connector",
         display_name: "服务 Connector runner",
         permissions: &[
             "customer.sourceRecords.ingest",
@@ -69,6 +99,12 @@ pub(crate) const ROLES: &[Role] = &[
             "identity.tokens.exchange",
         ],
         field_classes: &[Public],
+    },
+    Role {
+        id: "service-customer",
+        display_name: "服务 Customer service",
+        permissions: SERVICE,
+        field_classes: &[],
     },
     Role {
         id: "steward",
@@ -128,14 +164,14 @@ pub(crate) const CLI: Shipped = Shipped {
 /// The identities of services towards each other (decision D7).
 pub(crate) const SERVICES: &[Shipped] = &[
     Shipped {
+        id: "service-connector",
+        display_name: "服务 Connector runner",
+        role: "service-connector",
+    },
+    Shipped {
         id: "service-customer",
         display_name: "服务 Customer service",
         role: "service-customer",
-    },
-    Shipped {
-        id: "service-runner",
-        display_name: "服务 Connector runner",
-        role: "service-runner",
     },
 ];
 

@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn areas_come_from_the_contract() {
-        assert_eq!(areas().unwrap(), ["customer", "identity"]);
+        assert_eq!(areas().unwrap(), ["connector", "customer", "identity", "pipeline", "reporting"]);
     }
 
     #[test]

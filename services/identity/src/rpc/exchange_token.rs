@@ -160,7 +160,7 @@ mod tests {
             };
             assert_eq!(reason(&house.admin(), token, "customer"), "NOT_A_SERVICE");
             let mut acting = service.clone();
-            acting.caller.actor = Some("serviceAccounts/service-runner".into());
+            acting.caller.actor = Some("serviceAccounts/service-connector".into());
             assert_eq!(reason(&acting, token, "customer"), "NOT_A_SERVICE");
             assert_eq!(reason(&service, token, "elsewhere"), "INVALID_FIELD");
             assert_eq!(reason(&service, "no token", "customer"), "TOKEN_INVALID");

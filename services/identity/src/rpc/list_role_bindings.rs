@@ -49,11 +49,11 @@ mod tests {
                 4,
                 "the administrator, the command line, two services"
             );
-            let one = list(&house.admin(), "serviceAccounts/service-runner")
+            let one = list(&house.admin(), "serviceAccounts/service-connector")
                 .await
                 .unwrap();
             assert_eq!(one.len(), 1);
-            assert_eq!(one[0].role, "roles/service-runner");
+            assert_eq!(one[0].role, "roles/service-connector");
             assert_eq!(
                 list(&house.scoped(&["orgUnits/east"]), "").await.unwrap(),
                 []

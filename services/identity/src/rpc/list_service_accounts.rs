@@ -47,7 +47,7 @@ mod tests {
                 .collect();
             assert_eq!(
                 names,
-                ["jinke-cli", "service-customer", "service-runner"]
+                ["jinke-cli", "service-connector", "service-customer"]
                     .map(|id| format!("serviceAccounts/{id}"))
             );
             assert_eq!(second.next_page_token, "");

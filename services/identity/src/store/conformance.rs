@@ -271,11 +271,11 @@ async fn credentials_of_this_machine_open_are_private_and_heal() {
                 .is_ok()
         );
 
-        let runner = jinke_kit::client::service_key_file(folder.path(), "runner");
+        let runner = jinke_kit::client::service_key_file(folder.path(), "connector");
         let secret = std::fs::read_to_string(&runner).unwrap();
         let token = house.login_with_key(&secret).await.unwrap().access_token;
         let (caller, _) = house.access().authenticate(&token).unwrap();
-        assert_eq!(caller.name, "serviceAccounts/service-runner");
+        assert_eq!(caller.name, "serviceAccounts/service-connector");
         assert!(
             house
                 .access()
