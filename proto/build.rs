@@ -40,9 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("descriptor.bin"),
         compiler.encode_file_descriptor_set(),
     )?;
+    // Messages know their full names, which `google.protobuf.Any` needs.
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .include_file("mod.rs")
         .compile_well_known_types(false)
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Peer,
     auth::AUTHORIZATION,
-    peer::{self, Credentials},
+    peer::{self, Credentials, Fleet},
     status::failure,
     tls::ClientTls,
 };
@@ -52,7 +52,8 @@ impl Credential {
 }
 
 /// A peer that carries a fresh token of `credential` with every call. Connects on the first call.
-/// `endpoint` begins with `http://` or `https://`; the latter needs `tls`.
+/// `endpoint` begins with `http://` or `https://`; the latter needs `tls`. Several, separated by
+/// commas, are replicas of one service.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` when the endpoint is no URL or the files of `tls` cannot be read.
@@ -62,10 +63,10 @@ pub fn connect(
     tls: Option<&ClientTls>,
     clock: Arc<dyn Clock>,
 ) -> Result<Peer, Failure> {
-    let channel = peer::channel(endpoint, tls)?;
+    let fleet = Fleet::new(endpoint, tls)?;
     let plain = {
-        let channel = channel.clone();
-        Peer::over(move || Ok(peer::remote(channel.clone())), None)
+        let fleet = fleet.clone();
+        Peer::over(move || Ok(peer::remote(fleet.clone())), None)
     };
     let credentials: Option<Arc<dyn Credentials>> = match credential {
         Credential::None => return Ok(plain),
@@ -74,7 +75,7 @@ pub fn connect(
         Credential::Key(key) => Some(Session::of(Source::Key(key), plain, clock)),
     };
     Ok(Peer::over(
-        move || Ok(peer::remote(channel.clone())),
+        move || Ok(peer::remote(fleet.clone())),
         credentials,
     ))
 }

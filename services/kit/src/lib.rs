@@ -14,6 +14,7 @@
 //! | [`token`] | claims, signing and verifying of access tokens |
 //! | [`methods`] | which permission each method needs, from the descriptor set |
 //! | [`auth`] | the layer that lets a call pass or not; [`grant`] |
+//! | [`operations`] | long-running operations of a service, served |
 //! | [`peer`] | calls to other services, local or remote |
 //! | [`follow`] | keeps the access snapshot of a service fresh |
 //! | [`client`] | an authenticated channel for programs outside the suite |
@@ -36,6 +37,7 @@ pub mod host;
 pub mod limits;
 pub mod methods;
 pub mod metrics;
+pub mod operations;
 pub mod peer;
 pub mod service;
 pub mod shutdown;

@@ -1,9 +1,14 @@
 //! What each method needs, read from the options in the descriptor set once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use jinke_types::Failure;
 use prost_reflect::{DescriptorPool, Value};
+
+use crate::operations;
 
 /// What a caller needs for a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +101,23 @@ impl Methods {
         }
     }
 
+    /// With those of long-running operations, which need a token; who may see which operation
+    /// depends on who started it.
+    #[must_use]
+    pub(crate) fn with_operations(mut self) -> Self {
+        for (method, _) in operations::METHODS {
+            let needs = Needs::Token;
+            let method_of = Method {
+                needs,
+                client_streaming: false,
+                server_streaming: false,
+            };
+            self.0
+                .insert(format!("/{}/{method}", operations::SERVICE), method_of);
+        }
+        self
+    }
+
     /// The method at a path.
     pub fn get(&self, path: &str) -> Option<(&str, &Method)> {
         self.0.get_key_value(path).map(|(k, v)| (k.as_str(), v))
@@ -113,7 +135,40 @@ impl FromIterator<(String, Method)> for Methods {
     }
 }
 
-/// Every permission that a method of the contract needs.
+/// The area of a service of the contract: `customer` of `jinke.customer.v1.CustomerService`.
+pub fn area(service: &str) -> &str {
+    let inner = service.strip_prefix("jinke.").unwrap_or(service);
+    inner.split('.').next().unwrap_or(inner)
+}
+
+/// Whether a method only reads, so that a call of it may be sent twice: it has the HTTP rule `GET`
+/// in the contract, or asks for health.
+pub(crate) fn changes_nothing(path: &str) -> bool {
+    static READS: LazyLock<BTreeSet<String>> =
+        LazyLock::new(|| reads(jinke_proto::FILE_DESCRIPTOR_SET).unwrap_or_default());
+    path == "/grpc.health.v1.Health/Check" || READS.contains(path)
+}
+
+/// The paths of the methods with the HTTP rule `GET`.
+fn reads(descriptor_set: &[u8]) -> Option<BTreeSet<String>> {
+    let pool = DescriptorPool::decode(descriptor_set).ok()?;
+    let http = pool.get_extension_by_name("google.api.http")?;
+    let methods = pool
+        .services()
+        .flat_map(|s| s.methods().collect::<Vec<_>>());
+    let paths = methods.filter_map(|m| {
+        let options = m.options();
+        let rule = options.get_extension(&http);
+        let get = rule.as_message()?.get_field_by_name("get")?;
+        let get = get.as_str().is_some_and(|path| !path.is_empty());
+        get.then(|| format!("/{}/{}", m.parent_service().full_name(), m.name()))
+    });
+    Some(paths.collect())
+}
+
+/// Every permission that a method of the contract needs, and `<area>.operations.get` and
+/// `<area>.operations.cancel` of areas with long-running operations: to see and to stop those of
+/// others.
 ///
 /// # Errors
 /// `INTERNAL` when the descriptor set cannot be read.
@@ -125,11 +180,45 @@ pub fn permissions(descriptor_set: &[u8]) -> Result<BTreeSet<String>, Failure> {
         .filter(|n| n.starts_with("jinke."))
         .collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let long = pool
+        .services()
+        .filter(|s| s.full_name().starts_with("jinke."))
+        .filter(|s| {
+            s.methods()
+                .any(|m| m.output().full_name() == "google.longrunning.Operation")
+        })
+        .flat_map(|s| {
+            let area = area(s.full_name()).to_owned();
+            ["get", "cancel"].map(|verb| format!("{area}.operations.{verb}"))
+        });
+    let long: Vec<_> = long.collect();
     Ok(Methods::of(descriptor_set, &names)?
         .iter()
         .filter_map(|(_, m)| match &m.needs {
             Needs::Permission(p) => Some(p.clone()),
             Needs::Nothing | Needs::Token => None,
         })
+        .chain(long)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changes_nothing;
+
+    #[test]
+    fn only_reads_are_sent_twice() {
+        assert!(changes_nothing(
+            "/jinke.customer.v1.CustomerService/GetCustomer"
+        ));
+        assert!(changes_nothing("/grpc.health.v1.Health/Check"));
+        for path in [
+            "/jinke.customer.v1.CustomerService/MergeCustomers",
+            "/jinke.customer.v1.SourceService/IngestSourceRecords",
+            "/jinke.identity.v1.TokenService/RefreshToken",
+            "/nowhere",
+        ] {
+            assert!(!changes_nothing(path), "{path}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, path::PathBuf, pin::Pin, sync::Arc};
 
-use jinke_types::{Clock, Entropy, Failure};
+use jinke_types::{Clock, Entropy, Failure, OperationLog};
 use serde::de::DeserializeOwned;
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 
@@ -62,6 +62,7 @@ pub struct Built {
     pub(crate) names: Vec<&'static str>,
     pub(crate) checks: Vec<Box<dyn Check>>,
     pub(crate) tasks: Vec<Task>,
+    pub(crate) operations: Option<Arc<dyn OperationLog>>,
 }
 
 impl Built {
@@ -84,6 +85,13 @@ impl Built {
     {
         self.names.push(S::NAME);
         self.routes.add_service(server);
+        self
+    }
+    /// Serves the service's long-running operations as `google.longrunning.Operations`, e.g.
+    /// `db.operations(clock)`.
+    #[must_use]
+    pub fn operations(mut self, log: Arc<dyn OperationLog>) -> Self {
+        self.operations = Some(log);
         self
     }
     /// Adds something that must hold for the service to be ready, e.g. that its database answers.

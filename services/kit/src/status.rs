@@ -166,7 +166,7 @@ const fn plain_reason(code: tonic::Code) -> &'static str {
 /// Reasons are constants of the program, also when they come over the wire from another service,
 /// so each distinct one is kept once for the life of the process. A peer cannot make that grow
 /// without bound: past 512 reasons, or for text that is no reason, it is `REMOTE`.
-fn intern(reason: &str) -> &'static str {
+pub(crate) fn intern(reason: &str) -> &'static str {
     static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let well_formed = (1..=64).contains(&reason.len())
         && reason

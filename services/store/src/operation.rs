@@ -6,12 +6,21 @@
 //! process dies, the term runs out and the next worker claims it, with the last checkpoint.
 //! Each claim has its own fence: a worker that was thought dead gets `OPERATION_LOST`.
 //!
-//! Names are `operations/<service>-<number>`, so that a host of several services can route.
+//! Most services need no more than [`Worker`], which does all of this around a function, and
+//! [`Operations`], which the kit serves as `google.longrunning.Operations`.
+//!
+//! Names are `<service>/operations/<number>`, so that a host of several services can route.
 //! Request, checkpoint and result hold no personal data in the clear: ids, or sealed.
+
+mod log;
+mod worker;
 
 use std::time::Duration;
 
-use jinke_types::{Code, Failure, Timestamp};
+use jinke_types::{
+    Code, Failure, Operation, OperationFailure, OperationQuery, OperationState as State, Timestamp,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     args, counter,
@@ -19,75 +28,11 @@ use crate::{
     sql::{Conn, Row},
     tx::Tx,
 };
+pub use log::Operations;
+pub use worker::{Ended, Job, Outcome, Worker};
 
 /// Most operations that one [`list`] returns.
 pub const MAX_PAGE: u32 = 1_000;
-
-/// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Waiting for a worker, or at work.
-    Running,
-    /// Ended well; there is a result.
-    Succeeded,
-    /// Ended with a failure.
-    Failed,
-    /// Taken back before it ended.
-    Cancelled,
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-    fn parse(text: &str) -> Result<Self, Failure> {
-        [
-            Self::Running,
-            Self::Succeeded,
-            Self::Failed,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == text)
-        .ok_or_else(|| Failure::internal("an operation has an unknown state"))
-    }
-}
-
-/// A long-running operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// Its number; the name is [`name`] of it.
-    pub id: i64,
-    /// What it does, a short word the service gave.
-    pub kind: String,
-    /// How far it is.
-    pub state: State,
-    /// Who started it (resource name), for access checks.
-    pub caller: String,
-    /// What was asked for, as the service encoded it.
-    pub request: Vec<u8>,
-    /// What came out, when it succeeded.
-    pub result: Option<Vec<u8>>,
-    /// Why it failed: reason and message.
-    pub failure: Option<String>,
-    /// Steps done.
-    pub done: i64,
-    /// Steps in all; 0 while unknown.
-    pub total: i64,
-    /// Where the next worker goes on, when this one dies.
-    pub checkpoint: Option<Vec<u8>>,
-    /// Whether somebody asked to cancel it: the worker should stop.
-    pub cancel_requested: bool,
-    /// When it was created.
-    pub create_time: Timestamp,
-    /// When it last changed.
-    pub update_time: Timestamp,
-}
 
 /// An operation this worker works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,25 +46,26 @@ pub struct Work {
 const COLUMNS: &str = "id, kind, state, caller, request, result, failure, done, total, \
                        checkpoint, cancel_requested, fence, create_time, update_time";
 
-/// The resource name of an operation.
+/// The resource name of an operation: `customer/operations/12`.
 pub fn name(db: &Database, id: i64) -> String {
-    format!("operations/{}-{id}", db.service())
+    format!("{}/operations/{id}", db.service())
 }
 
 /// The number in a resource name; `NOT_FOUND` when it is not an operation of this service.
 pub fn parse_name(db: &Database, name: &str) -> Result<i64, Failure> {
-    name.strip_prefix("operations/")
-        .and_then(|rest| rest.strip_prefix(db.service()))
-        .and_then(|rest| rest.strip_prefix('-'))
+    name.strip_prefix(db.service())
+        .and_then(|rest| rest.strip_prefix("/operations/"))
         .filter(|id| id.starts_with(|c: char| ('1'..='9').contains(&c)))
         .and_then(|id| id.parse().ok())
-        .ok_or_else(|| {
-            Failure::new(
-                Code::NotFound,
-                "NOT_FOUND",
-                "there is no such operation here",
-            )
-        })
+        .ok_or_else(unknown)
+}
+
+fn unknown() -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "NOT_FOUND",
+        "there is no such operation here",
+    )
 }
 
 /// Creates an operation that waits for a worker.
@@ -151,43 +97,51 @@ pub async fn create(
 
 /// The operation with this number, or `NOT_FOUND`.
 pub async fn get(conn: &mut Conn, id: i64) -> Result<Operation, Failure> {
-    const TEXT: &str = "SELECT id, kind, state, caller, request, result, failure, done, total, \
-        checkpoint, cancel_requested, fence, create_time, update_time \
-        FROM jinke_operations WHERE id = $1";
-    let row = conn.fetch_optional(TEXT, args![id]).await?;
-    row.map_or_else(
-        || {
-            Err(Failure::new(
-                Code::NotFound,
-                "NOT_FOUND",
-                "there is no such operation here",
-            ))
-        },
-        |row| operation(&row),
-    )
+    let text = format!("SELECT {COLUMNS} FROM jinke_operations WHERE id = $1");
+    let row = conn
+        .fetch_optional(crate::Sql::assembled(text), args![id])
+        .await?;
+    row.map_or_else(|| Err(unknown()), |row| operation(&row))
 }
 
-/// Operations with smaller numbers than `before` (none: from the newest), newest first, at
-/// most `limit` (1 to [`MAX_PAGE`]); those of one caller, if given.
-pub async fn list(
-    conn: &mut Conn,
-    caller: Option<&str>,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Operation>, Failure> {
-    if limit == 0 || limit > MAX_PAGE {
+/// Operations that the query means, newest first; its limit is 1 to [`MAX_PAGE`].
+pub async fn list(conn: &mut Conn, query: &OperationQuery) -> Result<Vec<Operation>, Failure> {
+    if query.limit == 0 || query.limit > MAX_PAGE {
         return Err(Failure::field(
             "page_size",
             format!("must be between 1 and {MAX_PAGE}"),
         ));
     }
+    let state = match query.done {
+        None => "",
+        Some(true) => " AND state <> 'running'",
+        Some(false) => " AND state = 'running'",
+    };
     let text = format!(
         "SELECT {COLUMNS} FROM jinke_operations WHERE id < $1 \
-         AND caller = COALESCE($2, caller) ORDER BY id DESC LIMIT $3"
+         AND caller = COALESCE($2, caller) AND kind = COALESCE($3, kind){state} \
+         ORDER BY id DESC LIMIT $4"
     );
-    let args = args![before.unwrap_or(i64::MAX), caller, i64::from(limit)];
+    let args = args![
+        query.before.unwrap_or(i64::MAX),
+        query.caller.as_deref(),
+        query.kind.as_deref(),
+        i64::from(query.limit)
+    ];
     let rows = conn.fetch_all(crate::Sql::assembled(text), args).await?;
     rows.iter().map(operation).collect()
+}
+
+/// Whether an operation of these kinds waits for a worker at `now`.
+pub async fn waiting(conn: &mut Conn, kinds: &[&str], now: Timestamp) -> Result<bool, Failure> {
+    let row = conn
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM jinke_operations \
+             WHERE state = 'running' AND lease_end <= $1 AND kind IN LIST($2)",
+            args![now, kinds.to_vec()],
+        )
+        .await?;
+    Ok(row.i64("n")? > 0)
 }
 
 /// Claims the oldest running operation of these kinds that nobody holds at `now`, for `term`.
@@ -214,14 +168,7 @@ pub async fn claim(
         {
             break row;
         }
-        let waiting = tx
-            .fetch_one(
-                "SELECT COUNT(*) AS n FROM jinke_operations \
-                 WHERE state = 'running' AND lease_end <= $1 AND kind IN LIST($2)",
-                args![now, kinds.to_vec()],
-            )
-            .await?;
-        if waiting.i64("n")? == 0 {
+        if !waiting(tx, kinds, now).await? {
             return Ok(None);
         }
     };
@@ -265,6 +212,36 @@ pub async fn progress(
     row.ok_or_else(lost)?.bool("cancel_requested")
 }
 
+/// Prolongs the term without other news. It tells whether somebody asked to cancel.
+pub async fn renew(
+    tx: &mut Tx,
+    work: &Work,
+    term: Duration,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let row = tx
+        .fetch_optional(
+            "UPDATE jinke_operations SET lease_end = $1 \
+             WHERE id = $2 AND holder = $3 AND fence = $4 AND state = 'running' \
+             RETURNING cancel_requested",
+            args![now.plus(term), work.operation.id, &work.holder, work.fence],
+        )
+        .await?;
+    row.ok_or_else(lost)?.bool("cancel_requested")
+}
+
+/// Gives work back, so that another worker goes on from the checkpoint at once.
+pub async fn release(tx: &mut Tx, work: &Work, now: Timestamp) -> Result<(), Failure> {
+    let released = tx
+        .execute(
+            "UPDATE jinke_operations SET lease_end = $1, holder = '' \
+             WHERE id = $2 AND holder = $3 AND fence = $4 AND state = 'running'",
+            args![now, work.operation.id, &work.holder, work.fence],
+        )
+        .await?;
+    if released == 1 { Ok(()) } else { Err(lost()) }
+}
+
 /// Ends the work well, with a result.
 pub async fn finish(
     tx: &mut Tx,
@@ -282,15 +259,7 @@ pub async fn fail(
     failure: &Failure,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    end(
-        tx,
-        work,
-        State::Failed,
-        None,
-        Some(failure.to_string()),
-        now,
-    )
-    .await
+    end(tx, work, State::Failed, None, Some(kept(failure)?), now).await
 }
 
 /// Ends work that was asked to cancel.
@@ -338,6 +307,25 @@ pub async fn cancel(tx: &mut Tx, id: i64, now: Timestamp) -> Result<Operation, F
     get(tx, id).await
 }
 
+/// Deletes an operation that has ended; `FAILED_PRECONDITION` for one that has not.
+pub async fn delete(tx: &mut Tx, id: i64) -> Result<(), Failure> {
+    let deleted = tx
+        .execute(
+            "DELETE FROM jinke_operations WHERE id = $1 AND state <> 'running'",
+            args![id],
+        )
+        .await?;
+    if deleted == 1 {
+        return Ok(());
+    }
+    get(tx, id).await?;
+    Err(Failure::new(
+        Code::FailedPrecondition,
+        "OPERATION_RUNNING",
+        "the operation has not ended; cancel it first",
+    ))
+}
+
 /// Deletes operations that ended before `before`; how many.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Failure> {
     tx.execute(
@@ -351,15 +339,17 @@ fn operation(row: &Row) -> Result<Operation, Failure> {
     Ok(Operation {
         id: row.i64("id")?,
         kind: row.text("kind")?,
-        state: State::parse(&row.text("state")?)?,
+        state: State::parse(&row.text("state")?)
+            .ok_or_else(|| Failure::internal("an operation has an unknown state"))?,
         caller: row.text("caller")?,
         request: row.bytes("request")?,
         result: row.opt_bytes("result")?,
-        failure: row.opt_text("failure")?,
+        failure: row.opt_text("failure")?.map(|text| read(&text)),
         done: row.i64("done")?,
         total: row.i64("total")?,
         checkpoint: row.opt_bytes("checkpoint")?,
         cancel_requested: row.bool("cancel_requested")?,
+        attempts: row.i64("fence")?,
         create_time: row.time("create_time")?,
         update_time: row.time("update_time")?,
     })
@@ -371,4 +361,38 @@ fn lost() -> Failure {
         "OPERATION_LOST",
         "another worker has this operation, or it has ended",
     )
+}
+
+/// A failure as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    code: String,
+    reason: String,
+    message: String,
+}
+
+fn kept(failure: &Failure) -> Result<String, Failure> {
+    serde_json::to_string(&Kept {
+        code: failure.code.as_str().to_owned(),
+        reason: failure.reason.to_owned(),
+        message: failure.message.clone(),
+    })
+    .map_err(Failure::internal)
+}
+
+fn read(text: &str) -> OperationFailure {
+    // Older programs stored `REASON: message`.
+    let kept: Kept = serde_json::from_str(text).unwrap_or_else(|_| {
+        let (reason, message) = text.split_once(": ").unwrap_or(("INTERNAL", text));
+        Kept {
+            code: String::new(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        }
+    });
+    OperationFailure {
+        code: Code::parse(&kept.code).unwrap_or(Code::Internal),
+        reason: kept.reason,
+        message: kept.message,
+    }
 }

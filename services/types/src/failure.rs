@@ -37,6 +37,51 @@ pub enum Code {
     DataLoss,
 }
 
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 14] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::Unauthenticated,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::ResourceExhausted,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::Unavailable,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::DataLoss,
+    ];
+
+    /// Its name, as gRPC writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::Aborted => "ABORTED",
+            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Cancelled => "CANCELLED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Unimplemented => "UNIMPLEMENTED",
+            Self::Internal => "INTERNAL",
+            Self::DataLoss => "DATA_LOSS",
+        }
+    }
+
+    /// The code of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+}
+
 /// One bad field of a request: a path such as `records[3].external_id`, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

@@ -11,6 +11,7 @@
 //! | [`activity`] | transactions, interactions and relationships, which name their party by foreign id |
 //! | [`access`] | row scope, field classes and the caller |
 //! | [`failure`] | the one error shape and the small set of codes |
+//! | [`operation`] | long-running operations, between whoever keeps and whoever serves them |
 //! | [`time`] | timestamps, and the clock that is passed in |
 //! | [`entropy`] | randomness that is passed in |
 
@@ -18,6 +19,7 @@ pub mod access;
 pub mod activity;
 pub mod entropy;
 pub mod failure;
+pub mod operation;
 pub mod record;
 pub mod time;
 pub mod value;
@@ -28,6 +30,9 @@ pub use activity::{
 };
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::{Code, Failure, Violation};
+pub use operation::{
+    Operation, OperationAnswer, OperationFailure, OperationLog, OperationQuery, OperationState,
+};
 pub use record::{Body, Completeness, PartyKind, RecordKey, SourceRecord, VersionOrder};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use value::{Address, Datum, Value, attribute, class_of};

@@ -13,7 +13,8 @@ use crate::{
     edge::{Edge, Parts},
     health::AccessCheck,
     limits::Limits,
-    methods::Methods,
+    methods::{self, Methods},
+    operations::Operations,
     peer::{Locals, Place},
     service::Task,
     tls::{ClientTls, ServerTls},
@@ -77,6 +78,8 @@ pub(super) struct Ready {
     pub(super) access: Access,
     pub(super) peers: Peers,
     pub(super) edge: Edge,
+    /// It serves long-running operations.
+    pub(super) operated: bool,
 }
 
 /// Builds one service.
@@ -154,13 +157,20 @@ impl Shared {
         })
         .await?;
         let Built {
-            routes,
+            mut routes,
             names: rpcs,
             mut checks,
             tasks,
+            operations,
         } = built;
         checks.insert(0, Box::new(AccessCheck(access.clone())));
-        let methods = Methods::of(FILE_DESCRIPTOR_SET, &rpcs)?;
+        let mut methods = Methods::of(FILE_DESCRIPTOR_SET, &rpcs)?;
+        let operated = operations.is_some();
+        if let Some(log) = operations {
+            let area = rpcs.first().map_or(name, |rpc| methods::area(rpc));
+            routes.add_service(Operations::server(name, area, log, access.clone()));
+            methods = methods.with_operations();
+        }
         let edge = self.edge(name, methods, routes.routes(), access.clone());
         let mut locals = self
             .locals
@@ -176,6 +186,7 @@ impl Shared {
             access,
             peers,
             edge,
+            operated,
         })
     }
 

@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
 use jinke_proto::FILE_DESCRIPTOR_SET;
 use jinke_types::{Code, Failure};
 use tonic::{body::Body, service::Routes};
@@ -26,15 +27,22 @@ use crate::{
     Access,
     edge::Edge,
     methods::{Method, Methods, Needs},
+    operations,
     status::status,
 };
 
 /// Name of the built-in services in metrics.
 const BUILTIN: &str = "kit";
 
-/// All services of a process by gRPC service name.
+/// All services of a process by gRPC service name, and those with long-running operations by
+/// their own.
 #[derive(Clone)]
-pub(super) struct Front(Arc<BTreeMap<String, Edge>>);
+pub(super) struct Front(Arc<Places>);
+
+struct Places {
+    by_name: BTreeMap<String, Edge>,
+    operated: BTreeMap<&'static str, Edge>,
+}
 
 impl Front {
     /// Puts the services together, with health and reflection.
@@ -104,7 +112,59 @@ impl Front {
         ] {
             by_name.insert(name.to_owned(), builtin.clone());
         }
-        Ok((Self(Arc::new(by_name)), reporter))
+        let operated = services
+            .iter()
+            .filter(|s| s.operated)
+            .map(|s| (s.name, s.edge.clone()))
+            .collect();
+        Ok((Self(Arc::new(Places { by_name, operated })), reporter))
+    }
+
+    /// Gives a call about long-running operations to the service its name begins with. The name
+    /// stands in the body, which is small, so it is gathered and passed on as it came.
+    async fn operations(self, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let limit = operations::MAX_REQUEST + 5;
+        let Ok(gathered) = Limited::new(body, limit).collect().await else {
+            let large = Failure::new(
+                Code::ResourceExhausted,
+                "REQUEST_TOO_LARGE",
+                format!("a request about operations is at most {limit} bytes"),
+            );
+            return status(large).into_http();
+        };
+        let bytes = gathered.to_bytes();
+        let method = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        // A frame begins with a byte that says whether it is compressed and four of length.
+        let name = match bytes.split_first_chunk::<5>() {
+            Some(([0, ..], message)) => operations::service_of(method, message),
+            _ => None,
+        };
+        let only = || {
+            self.0
+                .operated
+                .values()
+                .next()
+                .filter(|_| self.0.operated.len() == 1)
+        };
+        let edge = name
+            .as_deref()
+            .and_then(|n| self.0.operated.get(n))
+            .or_else(only);
+        match edge {
+            Some(edge) => {
+                let request = Request::from_parts(parts, Body::new(Full::new(bytes)));
+                edge.clone().answer(request).await
+            }
+            None => {
+                let known: Vec<_> = self.0.operated.keys().copied().collect();
+                let unknown = Failure::field(
+                    "name",
+                    format!("must begin with one of: {}", known.join(", ")),
+                );
+                status(unknown).into_http()
+            }
+        }
     }
 }
 
@@ -128,7 +188,12 @@ where
             .trim_start_matches('/')
             .split('/')
             .next();
-        match name.and_then(|n| self.0.get(n)) {
+        if name == Some(operations::SERVICE) {
+            let front = self.clone();
+            let request = request.map(Body::new);
+            return Box::pin(async move { Ok(front.operations(request).await) });
+        }
+        match name.and_then(|n| self.0.by_name.get(n)) {
             Some(edge) => edge.clone().call(request),
             None => {
                 let unknown = Failure::new(

@@ -4,6 +4,7 @@
 //! the calling service's own token; acting for a user, the token exchanged for his. A local peer
 //! is the same layers, codec and handler without a socket.
 
+mod fleet;
 mod tokens;
 
 use std::{
@@ -12,17 +13,12 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use jinke_types::{Clock, Code, Failure};
-use tonic::{
-    Status,
-    body::Body,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Status, body::Body};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 use tracing::Instrument;
 
@@ -35,6 +31,7 @@ use crate::{
     telemetry,
     tls::ClientTls,
 };
+pub(crate) use fleet::Fleet;
 use tokens::Tokens;
 
 /// What carries a request, local or remote.
@@ -143,7 +140,7 @@ impl Service<Request<Body>> for Peer {
     }
 }
 
-/// Where a peer is.
+/// Where a peer is: in this process, or at the URLs of its replicas, separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Local,
@@ -155,7 +152,7 @@ struct Inner {
     places: BTreeMap<String, Place>,
     tls: ClientTls,
     locals: Locals,
-    channels: Mutex<BTreeMap<String, Channel>>,
+    fleets: Mutex<BTreeMap<String, Fleet>>,
 }
 
 /// The other services, by name. Clones share connections and tokens.
@@ -179,7 +176,7 @@ impl Peers {
             places,
             tls,
             locals,
-            channels: Mutex::default(),
+            fleets: Mutex::default(),
         });
         let route = Arc::clone(&inner);
         let identity = Peer::over(move || route.wire("identity"), None);
@@ -207,7 +204,20 @@ impl Peers {
         }
     }
 
-    /// A readiness check. A peer far away must answer `grpc.health.v1.Health/Check` that it serves;
+    /// The service called `name`, called without a credential: for whoever passes on the token of
+    /// the caller it serves, as the gateway does, and for public methods.
+    pub fn plain(&self, name: &str) -> Peer {
+        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+        Peer::over(move || inner.wire(&name), None)
+    }
+
+    /// The names of the peers that are configured, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.inner.places.keys().map(String::as_str)
+    }
+
+    /// A readiness check. A peer far away must answer `grpc.health.v1.Health/Check` that it
+    /// serves, at least one replica of it;
     /// one in this process must have been built, and says itself whether it is ready.
     pub fn check(&self, name: &str) -> impl Check + use<> {
         PeerCheck {
@@ -219,6 +229,20 @@ impl Peers {
 }
 
 impl Inner {
+    /// The replicas of a peer that is far away.
+    fn fleet(&self, name: &str) -> Result<Fleet, Failure> {
+        let mut fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fleet) = fleets.get(name) {
+            return Ok(fleet.clone());
+        }
+        let Some(Place::Remote(urls)) = self.places.get(name) else {
+            return Err(Failure::internal(format!("{name} is not far away")));
+        };
+        let fleet = Fleet::new(urls, Some(&self.tls))?;
+        fleets.insert(name.to_owned(), fleet.clone());
+        Ok(fleet)
+    }
+
     fn wire(&self, name: &str) -> Result<Wire, Failure> {
         let unknown = |why: &str| {
             Failure::new(Code::Unavailable, "PEER_UNKNOWN", format!("{name} {why}"))
@@ -226,15 +250,7 @@ impl Inner {
                 .with("service", &self.service)
         };
         match self.places.get(name) {
-            Some(Place::Remote(url)) => {
-                let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(channel) = channels.get(name) {
-                    return Ok(remote(channel.clone()));
-                }
-                let channel = channel(url, Some(&self.tls))?;
-                channels.insert(name.to_owned(), channel.clone());
-                Ok(remote(channel))
-            }
+            Some(Place::Remote(_)) => Ok(remote(self.fleet(name)?)),
             Some(Place::Local) => {
                 let locals = self.locals.read().unwrap_or_else(PoisonError::into_inner);
                 locals
@@ -263,43 +279,8 @@ where
     ))
 }
 
-pub(crate) fn remote(channel: Channel) -> Wire {
-    BoxCloneSyncService::new(channel.map_err(|error| {
-        let found = Status::from_error(Box::new(error));
-        let failure = match found.code() {
-            // The channel's own timer says so when `grpc-timeout` has passed without an answer.
-            tonic::Code::Cancelled | tonic::Code::DeadlineExceeded => deadline::exceeded(),
-            _ => Failure::new(Code::Unavailable, "PEER_UNREACHABLE", found.message()),
-        };
-        status(failure)
-    }))
-}
-
-/// A channel that connects on the first call, and again when the connection breaks.
-pub(crate) fn channel(url: &str, tls: Option<&ClientTls>) -> Result<Channel, Failure> {
-    let wrong = |e: &dyn std::fmt::Display| {
-        Failure::new(
-            Code::InvalidArgument,
-            "CONFIG",
-            format!("{url:?} is not a usable URL: {e}"),
-        )
-    };
-    let mut endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(|e| wrong(&e))?
-        .connect_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .keep_alive_while_idle(true);
-    match endpoint.uri().scheme_str() {
-        Some("https") => {
-            let tls = tls.ok_or_else(|| wrong(&"no authorities are given for https"))?;
-            endpoint = endpoint.tls_config(tls.load()?).map_err(|e| wrong(&e))?;
-        }
-        Some("http") => {}
-        _ => return Err(wrong(&"it must begin with http:// or https://")),
-    }
-    Ok(endpoint.connect_lazy())
+pub(crate) fn remote(fleet: Fleet) -> Wire {
+    BoxCloneSyncService::new(fleet)
 }
 
 /// The service's own token.
@@ -367,19 +348,24 @@ impl Check for PeerCheck {
     }
     async fn check(&self) -> Result<(), Failure> {
         use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-        let wire = self.inner.wire(&self.peer)?;
         if self.inner.places.get(&self.peer) == Some(&Place::Local) {
-            return Ok(());
+            return self.inner.wire(&self.peer).map(drop);
         }
-        let mut client = HealthClient::new(Peer::over(move || Ok(wire.clone()), None));
-        match client.check(HealthCheckRequest::default()).await {
-            Ok(answer) if answer.get_ref().status == 1 => Ok(()),
-            Ok(_) => Err(Failure::new(
-                Code::Unavailable,
-                "PEER_NOT_SERVING",
-                "it does not serve",
-            )),
-            Err(status) => Err(crate::status::failure(&status)),
+        let fleet = self.inner.fleet(&self.peer)?;
+        let mut answer = Ok(());
+        for _ in 0..fleet.len() {
+            let wire = remote(fleet.clone());
+            let mut client = HealthClient::new(Peer::over(move || Ok(wire.clone()), None));
+            answer = match client.check(HealthCheckRequest::default()).await {
+                Ok(answer) if answer.get_ref().status == 1 => return Ok(()),
+                Ok(_) => Err(Failure::new(
+                    Code::Unavailable,
+                    "PEER_NOT_SERVING",
+                    "it does not serve",
+                )),
+                Err(status) => Err(crate::status::failure(&status)),
+            };
         }
+        answer
     }
 }

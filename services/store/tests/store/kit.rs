@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jinke_store::{counter, cursor, lease, operation, operation::State, testing::on_each_engine};
-use jinke_types::{Code, Failure};
+use jinke_store::{counter, cursor, lease, operation, testing::on_each_engine};
+use jinke_types::{Code, Failure, OperationQuery, OperationState as State};
 
 use crate::{MIGRATIONS, at};
 
@@ -181,13 +181,13 @@ async fn an_operation_outlives_its_worker() {
             })
             .await
             .unwrap();
-        assert_eq!(operation::name(&db, created.id), "operations/test-1");
-        assert_eq!(operation::parse_name(&db, "operations/test-1"), Ok(1));
+        assert_eq!(operation::name(&db, created.id), "test/operations/1");
+        assert_eq!(operation::parse_name(&db, "test/operations/1"), Ok(1));
         for bad in [
-            "operations/other-1",
-            "operations/test-",
-            "operations/test-+1",
-            "test-1",
+            "other/operations/1",
+            "test/operations/",
+            "test/operations/+1",
+            "operations/1",
             "",
         ] {
             assert_eq!(
@@ -289,7 +289,13 @@ async fn operations_fail_stop_and_are_listed() {
 
         let mut reader = db.read().await.unwrap();
         let mut states = async |caller: Option<&str>, before: Option<i64>, limit: u32| {
-            operation::list(&mut reader, caller, before, limit)
+            let query = OperationQuery {
+                caller: caller.map(str::to_owned),
+                before,
+                limit,
+                ..OperationQuery::default()
+            };
+            operation::list(&mut reader, &query)
                 .await
                 .map(|l| l.into_iter().map(|o| (o.id, o.state)).collect::<Vec<_>>())
         };
@@ -306,7 +312,18 @@ async fn operations_fail_stop_and_are_listed() {
             "INVALID_FIELD"
         );
         let failed = operation::get(&mut reader, 2).await.unwrap();
-        assert_eq!(failed.failure.unwrap(), "SOURCE_DOWN: the source is down");
+        let why = failed.failure.unwrap();
+        assert_eq!(
+            (why.code, why.reason.as_str(), why.message.as_str()),
+            (Code::Unavailable, "SOURCE_DOWN", "the source is down")
+        );
+        let running = db
+            .write(async |mut tx| {
+                let o = operation::create(&mut tx, "import", "users/a", b"", at(5)).await?;
+                operation::delete(&mut tx, o.id).await
+            })
+            .await;
+        assert_eq!(running.unwrap_err().reason, "OPERATION_RUNNING");
         let purged = db
             .write(async |mut tx| operation::purge(&mut tx, at(4)).await)
             .await

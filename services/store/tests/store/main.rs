@@ -8,6 +8,7 @@ mod migrations;
 mod requests;
 mod sql;
 mod transactions;
+mod worker;
 
 use jinke_store::Migrations;
 use jinke_types::Timestamp;
