@@ -86,6 +86,19 @@ impl Request {
         self.body = body.into();
         self
     }
+    /// Adds a parameter to the query, escaped.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        let fragment = self.url.find('#').unwrap_or(self.url.len());
+        let tail = self.url.split_off(fragment);
+        self.url
+            .push(if self.url.contains('?') { '&' } else { '?' });
+        self.url.push_str(&escaped(name));
+        self.url.push('=');
+        self.url.push_str(&escaped(value));
+        self.url.push_str(&tail);
+        self
+    }
     /// A shorter time for this exchange than the client's.
     #[must_use]
     pub const fn within(mut self, timeout: Duration) -> Self {
@@ -244,6 +257,19 @@ impl Client {
     }
 }
 
+/// Everything but the unreserved characters of RFC 3986 as `%XX`.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 fn bad_pem(which: &str) -> Failure {
     Failure::new(
         Code::InvalidArgument,
@@ -287,4 +313,19 @@ fn from_reqwest(error: &reqwest::Error) -> Failure {
         )
     };
     Failure::new(code, reason, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_escaped_and_stand_before_the_fragment() {
+        let request = Request::new(Method::GET, "http://x/a#f").query("a b", "1+2=三");
+        assert_eq!(request.url(), "http://x/a?a%20b=1%2B2%3D%E4%B8%89#f");
+        assert_eq!(
+            request.query("c", "").url(),
+            "http://x/a?a%20b=1%2B2%3D%E4%B8%89&c=#f"
+        );
+    }
 }

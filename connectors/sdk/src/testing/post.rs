@@ -47,12 +47,29 @@ pub async fn post(
         socket.write_all(head.as_bytes()).await?;
         socket.write_all(body).await?;
         let mut answer = Vec::new();
-        socket.take(MAX_ANSWER).read_to_end(&mut answer).await?;
+        let mut socket = socket.take(MAX_ANSWER);
+        while !whole(&answer) && socket.read_buf(&mut answer).await? > 0 {}
         read(&answer).ok_or_else(|| bad("the answer is no HTTP"))
     };
     tokio::time::timeout(TIMEOUT, exchange)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Whether the answer has as many bytes as it says; an answer without a length ends with its
+/// connection.
+fn whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|l| {
+        l.strip_prefix("content-length:")?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    });
+    length.is_some_and(|n| answer.len() - end - 4 >= n)
 }
 
 fn read(answer: &[u8]) -> Option<FakeResponse> {
