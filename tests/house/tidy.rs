@@ -40,6 +40,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             ],
         ),
         (
+            "jinke-pipeline",
+            &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store"],
+        ),
+        (
             "jinke-gateway",
             &["jinke-types", "jinke-proto", "jinke-kit"],
         ),
@@ -71,6 +75,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-resolution",
                 "jinke-identity",
                 "jinke-customer",
+                "jinke-pipeline",
                 "jinke-gateway",
                 "jinke-runner",
             ],
@@ -85,6 +90,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-resolution",
                 "jinke-identity",
                 "jinke-customer",
+                "jinke-pipeline",
                 "jinke-runner",
                 "jinke-suite",
             ],
@@ -94,7 +100,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 
 /// Outside libraries that only these crates may name, in normal dependencies.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer"]),
+    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline"]),
     ("reqwest", &["jinke-http"]),
     ("calamine", &["jinke-file"]),
     ("cedar-policy", &["jinke-kit"]),

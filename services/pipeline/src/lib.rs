@@ -1,0 +1,1 @@
+//! The pipeline service: leads, opportunities, activities, tasks and their timers.
