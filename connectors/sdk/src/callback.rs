@@ -6,10 +6,11 @@
 //! strangers send costs little. The runner stores the events before it sends the answer, drops
 //! those whose key it has seen, and works them off behind it.
 
-use jinke_types::{SourceRecord, Timestamp};
+use async_trait::async_trait;
+use jinke_types::{Failure, SourceRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::directory::DirectoryEntry;
+use crate::{PullError, directory::DirectoryEntry};
 
 /// A callback's body is at most this many bytes.
 pub const MAX_CALLBACK_BODY: usize = 1_048_576;
@@ -97,7 +98,9 @@ pub struct CallbackEvent {
     /// Departments and members that the event carries.
     #[serde(default)]
     pub directory: Vec<DirectoryEntry>,
-    /// Streams that are to be pulled now, because the event only says that something changed.
+    /// Streams that are to be pulled now, because the event only says that something changed. A
+    /// name `stream/id` is one row of a stream: its pull has no cursor, yields the row as it is
+    /// now (or its deletion), and costs one or two calls.
     #[serde(default)]
     pub pull: Vec<String>,
 }
@@ -135,4 +138,23 @@ impl CallbackOutcome {
 pub trait Callback: Send + Sync {
     /// Verifies and reads a request. Never panics and never waits.
     fn receive(&self, request: &CallbackRequest) -> CallbackOutcome;
+}
+
+/// Where a [`Listener`] puts what it hears. The runner stores the events and drops those whose
+/// key it has seen, as it does with those of a callback.
+#[async_trait]
+pub trait EventSink: Send + Sync {
+    /// Returns when the events are durable; until then the foreign system is not told that they
+    /// arrived.
+    async fn store(&self, events: Vec<CallbackEvent>) -> Result<(), Failure>;
+}
+
+/// A connector that opens a channel to its system and hears events from there, so that no address
+/// of ours has to be reachable from outside. It offers [`crate::Connector::listener`].
+#[async_trait]
+pub trait Listener: Send + Sync {
+    /// Opens the channel and hears until it breaks; tells why it ended. The runner calls it
+    /// again after a pause, and drops it to stop. Events may come twice: an unacknowledged one
+    /// is sent again.
+    async fn listen(&self, sink: &dyn EventSink) -> PullError;
 }

@@ -8,7 +8,7 @@ use jinke_types::{Code, Failure, SourceRecord};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    callback::Callback,
+    callback::{Callback, Listener},
     directory::DirectoryEntry,
     outbound::Outbound,
     spec::{Settings, Spec},
@@ -79,6 +79,11 @@ pub trait Connector: Send + Sync + 'static {
 
     /// The side that the foreign system calls, when it does.
     fn callback(&self) -> Option<&dyn Callback> {
+        None
+    }
+
+    /// The side that listens on a channel of its own making, when it has one.
+    fn listener(&self) -> Option<&dyn Listener> {
         None
     }
 }

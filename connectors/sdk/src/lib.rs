@@ -74,7 +74,9 @@ pub mod spec;
 pub mod sweep;
 pub mod testing;
 
-pub use callback::{Callback, CallbackAnswer, CallbackEvent, CallbackOutcome, CallbackRequest};
+pub use callback::{
+    Callback, CallbackAnswer, CallbackEvent, CallbackOutcome, CallbackRequest, EventSink, Listener,
+};
 pub use connector::{
     Column, Connector, Cursor, Effect, Location, MAX_CURSOR_BYTES, MAX_PAGE_ERRORS,
     MAX_PAGE_RECORDS, Page, Progress, PullError, PullErrorKind, RowError, StreamSchema,
