@@ -1,6 +1,6 @@
 //! What a service is to the kit: a name, a configuration section and a function that builds it.
 
-use std::{convert::Infallible, path::PathBuf, pin::Pin, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use jinke_types::{Clock, Entropy, Failure, OperationLog};
 use serde::de::DeserializeOwned;
@@ -17,6 +17,9 @@ pub trait Service: Send + Sync + 'static {
     /// The documented default section as TOML, all tables under `[NAME]`. It is the schema too:
     /// a key that is not in it is refused, except below a table that is empty in it.
     const DEFAULT_CONFIG: &'static str;
+    /// Whether the service decides about access, for which it follows identity's snapshots. Not so
+    /// one that only passes calls on with the tokens of its callers; it needs no credential.
+    const GUARDED: bool = true;
     /// Opens the database, makes the RPC services. Peers may not be there yet: take them from
     /// `ctx.peers` and call them only from handlers and tasks.
     fn build(
@@ -38,6 +41,9 @@ pub struct ServiceContext<C> {
     pub access: Access,
     /// The other services.
     pub peers: Peers,
+    /// Triggered when the process has been told to stop and still takes calls, for
+    /// `server.leave_seconds`: the time to send nobody here any more.
+    pub leaving: Shutdown,
     /// Triggered when the process begins to drain.
     pub shutdown: Shutdown,
     /// Registry for the service's own metrics.
@@ -62,6 +68,7 @@ pub struct Built {
     pub(crate) names: Vec<&'static str>,
     pub(crate) checks: Vec<Box<dyn Check>>,
     pub(crate) tasks: Vec<Task>,
+    pub(crate) listening: Option<SocketAddr>,
     pub(crate) operations: Option<Arc<dyn OperationLog>>,
 }
 
@@ -98,6 +105,13 @@ impl Built {
     #[must_use]
     pub fn check(mut self, check: impl Check) -> Self {
         self.checks.push(Box::new(check));
+        self
+    }
+    /// Says that the service also listens here, beside the gRPC port of the process; see
+    /// [`crate::Running::listening`].
+    #[must_use]
+    pub fn listening(mut self, addr: SocketAddr) -> Self {
+        self.listening = Some(addr);
         self
     }
     /// Adds a background task. It must end soon after `ctx.shutdown` is triggered; one that ends

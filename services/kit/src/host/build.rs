@@ -1,6 +1,8 @@
 //! From configuration and services to what is served.
 
-use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+};
 
 use jinke_proto::FILE_DESCRIPTOR_SET;
 use jinke_types::{Clock, Code, Entropy, Failure};
@@ -28,6 +30,7 @@ pub(super) const IDENTITY: &str = "identity";
 pub(super) struct ServerConfig {
     pub(super) listen: String,
     pub(super) data_dir: PathBuf,
+    pub(super) leave_seconds: u64,
     pub(super) grace_seconds: u64,
     pub(super) tls: ServerTls,
 }
@@ -63,6 +66,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) metrics: Metrics,
+    pub(super) leaving: Shutdown,
     pub(super) draining: Shutdown,
     pub(super) locals: Locals,
     pub(super) id_prefix: String,
@@ -72,6 +76,9 @@ pub(super) struct Shared {
 /// One service, built.
 pub(super) struct Ready {
     pub(super) name: &'static str,
+    /// It follows identity's snapshots.
+    pub(super) guarded: bool,
+    pub(super) listening: Option<SocketAddr>,
     pub(super) rpcs: Vec<&'static str>,
     pub(super) checks: Vec<Box<dyn Check>>,
     pub(super) tasks: Vec<Task>,
@@ -140,8 +147,8 @@ impl Shared {
 
     pub(super) async fn build<S: Service>(&self) -> Result<Ready, Failure> {
         let name = S::NAME;
-        let staleness =
-            (name != IDENTITY).then(|| Duration::from_secs(self.access.max_staleness_seconds));
+        let follows = name != IDENTITY && S::GUARDED;
+        let staleness = follows.then(|| Duration::from_secs(self.access.max_staleness_seconds));
         let access = Access::new(name, Arc::clone(&self.clock), staleness);
         let peers = self.peers(name)?;
         let built = S::build(ServiceContext {
@@ -151,6 +158,7 @@ impl Shared {
             data_dir: self.server.data_dir.clone(),
             access: access.clone(),
             peers: peers.clone(),
+            leaving: self.leaving.child(),
             shutdown: self.draining.child(),
             metrics: self.metrics.clone(),
             request_bytes: self.limits.request_bytes,
@@ -162,8 +170,11 @@ impl Shared {
             mut checks,
             tasks,
             operations,
+            listening,
         } = built;
-        checks.insert(0, Box::new(AccessCheck(access.clone())));
+        if S::GUARDED {
+            checks.insert(0, Box::new(AccessCheck(access.clone())));
+        }
         let mut methods = Methods::of(FILE_DESCRIPTOR_SET, &rpcs)?;
         let operated = operations.is_some();
         if let Some(log) = operations {
@@ -180,6 +191,8 @@ impl Shared {
         drop(locals);
         Ok(Ready {
             name,
+            guarded: S::GUARDED,
+            listening,
             rpcs,
             checks,
             tasks,

@@ -5,7 +5,7 @@ mod front;
 mod listen;
 mod main;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use jinke_types::{Clock, Code, Entropy, Failure, OsEntropy, SystemClock};
 use tokio::{
@@ -85,6 +85,7 @@ impl HostBuilder {
     pub async fn start(self) -> Result<Running, Failure> {
         let mut prefix = [0; 6];
         self.entropy.fill(&mut prefix);
+        let draining = Shutdown::new();
         let shared = Shared {
             server: self.config.section::<ServerConfig>("server")?,
             limits: self.config.section::<Limits>("limits")?,
@@ -93,7 +94,8 @@ impl HostBuilder {
             clock: self.clock,
             entropy: self.entropy,
             metrics: Metrics::new(),
-            draining: Shutdown::new(),
+            leaving: draining.child(),
+            draining,
             locals: Arc::default(),
             id_prefix: prefix.iter().map(|b| format!("{b:02x}")).collect(),
             hosted: self.services.iter().map(|(name, _)| *name).collect(),
@@ -158,9 +160,15 @@ impl HostBuilder {
             addr,
             admin_addr,
             metrics: shared.metrics.clone(),
+            leaving: shared.leaving.clone(),
             draining: shared.draining.clone(),
             ended: Shutdown::new(),
+            leave: Duration::from_secs(shared.server.leave_seconds),
             grace: Duration::from_secs(shared.server.grace_seconds),
+            listening: services
+                .iter()
+                .filter_map(|s| Some((s.name, s.listening?)))
+                .collect(),
             report: watch::channel(None).1,
             front,
             services: Vec::new(),
@@ -193,10 +201,14 @@ pub struct Running {
     addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     metrics: Metrics,
+    /// Told to stop, and still taking calls.
+    leaving: Shutdown,
     draining: Shutdown,
     /// Triggered when everything is over; ends the listener for operators.
     ended: Shutdown,
+    leave: Duration,
     grace: Duration,
+    listening: BTreeMap<&'static str, SocketAddr>,
     report: watch::Receiver<Option<Arc<Report>>>,
     front: Front,
     services: Vec<(&'static str, Access, Peers, Edge)>,
@@ -225,7 +237,7 @@ impl Running {
                 let name = format!("{} {}", service.name, task.name);
                 self.tasks.spawn(async move { (name, task.future.await) });
             }
-            if service.name != IDENTITY {
+            if service.guarded && service.name != IDENTITY {
                 let follow = follow_access(
                     service.access.clone(),
                     service.peers.get(IDENTITY),
@@ -239,18 +251,20 @@ impl Running {
                     (name, Ok(()))
                 });
             }
-            let gauge = self
-                .metrics
-                .snapshot_version
-                .with_label_values(&[service.name]);
-            let (access, draining) = (service.access.clone(), self.draining.child());
-            tokio::spawn(async move {
-                let mut version = -1;
-                while let Some(newer) = draining.unless(access.newer_than(version)).await {
-                    version = newer;
-                    gauge.set(newer);
-                }
-            });
+            if service.guarded {
+                let gauge = self
+                    .metrics
+                    .snapshot_version
+                    .with_label_values(&[service.name]);
+                let (access, draining) = (service.access.clone(), self.draining.child());
+                tokio::spawn(async move {
+                    let mut version = -1;
+                    while let Some(newer) = draining.unless(access.newer_than(version)).await {
+                        version = newer;
+                        gauge.set(newer);
+                    }
+                });
+            }
             checks.push((service.name, service.rpcs, service.checks));
             self.services
                 .push((service.name, service.access, service.peers, service.edge));
@@ -263,7 +277,7 @@ impl Running {
             timeout: Duration::from_secs(admin.check_timeout_seconds.max(1)),
             report: sender,
         };
-        tokio::spawn(readiness.keep(self.draining.child()));
+        tokio::spawn(readiness.keep(self.leaving.child()));
     }
 
     /// Where gRPC is served.
@@ -273,6 +287,10 @@ impl Running {
     /// Where metrics and health are served over HTTP; `None` when `metrics.listen` is empty.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin_addr
+    }
+    /// Where the service `name` listens beside the gRPC port: the gateway for HTTP.
+    pub fn listening(&self, name: &str) -> Option<SocketAddr> {
+        self.listening.get(name).copied()
     }
     /// The registry of the process.
     pub fn metrics(&self) -> &Metrics {
@@ -331,9 +349,10 @@ impl Running {
         self.wait().await
     }
 
-    /// Serves until SIGTERM, SIGINT, [`Running::drain`] or the failure of a task, then drains: not
-    /// ready, no new connections, watch streams cut, calls in flight finish within the grace
-    /// period, tasks end. A second signal ends the process at once.
+    /// Serves until SIGTERM, SIGINT, [`Running::drain`] or the failure of a task. After a signal the
+    /// process says that it is not ready and goes on for `server.leave_seconds`, so that whoever
+    /// spreads calls has seen it. Then it drains: no new connections, watch streams cut, calls in
+    /// flight finish within the grace period, tasks end. A second signal ends the process at once.
     ///
     /// # Errors
     /// As [`Running::stop`].
@@ -345,7 +364,18 @@ impl Running {
             tokio::select! {
                 () = draining.wait() => {}
                 signal = shutdown::signal() => {
-                    tracing::info!(signal = signal.unwrap_or("unknown"), "draining");
+                    tracing::info!(signal = signal.unwrap_or("unknown"), "leaving");
+                    self.leaving.trigger();
+                    tokio::select! {
+                        () = tokio::time::sleep(self.leave) => {}
+                        () = draining.wait() => {}
+                        _ = shutdown::signal() => {
+                            self.server.abort();
+                            self.tasks.abort_all();
+                            return Err(cut("a second signal came while leaving"));
+                        }
+                    }
+                    tracing::info!("draining");
                     draining.trigger();
                 }
                 ended = self.tasks.join_next(), if !tasks_ended => match ended {

@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use hyper_util::client::legacy::connect::HttpConnector;
 use jinke_types::{Code, Failure};
 use tokio::time::Instant;
