@@ -13,7 +13,7 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use jinke_kit::{deadline, status};
+use jinke_kit::{Peers, deadline, status};
 use jinke_types::{Code, Failure};
 use tokio::sync::oneshot;
 use tonic::{
@@ -48,6 +48,14 @@ impl Backends {
     /// None.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The peers of a process, each the area of its name, called without a credential of the
+    /// gateway's own.
+    pub fn peers(peers: &Peers) -> Self {
+        peers.names().fold(Self::new(), |backends, name| {
+            backends.area(name, peers.plain(name))
+        })
     }
 
     /// All areas behind one service, e.g. `running.local(None)`. It must pass on the

@@ -291,7 +291,10 @@ impl Inner {
         id: &HeaderValue,
         token: Option<&str>,
     ) -> Result<Response<Body>, Status> {
-        let wire = self.backends.get(&binding.area).map_err(error::status)?;
+        let wire = self
+            .backends
+            .get(binding.place(&captured))
+            .map_err(error::status)?;
         let timeout = (!binding.streams()).then(|| Duration::from_secs(self.config.call_seconds));
         let headers = call::headers(&parts.headers, id, timeout);
         let resume = parts

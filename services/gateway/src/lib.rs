@@ -20,21 +20,13 @@
 //! | [`error`], [`cors`] | errors as HTTP; pages of other origins |
 //! | [`openapi`] | the document |
 //! | [`edge`], [`serve`], [`config`] | one request; the listener; the settings |
+//! | [`service`] | the gateway as a service of the kit |
 //!
 //! # Putting it into a process
 //!
-//! A process that hosts services adds the section and starts it once they are up:
-//!
-//! ```text
-//! let config = Config::builder() /* services */
-//!     .defaults(jinke_gateway::SECTION, jinke_gateway::DEFAULT_CONFIG).load()?;
-//! let running = Host::builder(config.clone()) /* services */ .start().await?;
-//! let backends = Backends::everywhere(running.local(None));
-//! let gateway = jinke_gateway::start(&config, backends, running.metrics(), running.shutdown()).await?;
-//! // … and after running.wait(): gateway.wait()
-//! ```
-//!
-//! The binary `jinke-gateway` serves alone, before services that run elsewhere (`peers.*`).
+//! [`GatewayService`] is a service of the kit: `Host::builder(config).service::<GatewayService>()`
+//! beside the others, or alone as the binary `jinke-gateway` before services that run elsewhere
+//! (`peers.*`). [`start`] is for a process that has other backends than peers.
 
 pub mod body;
 pub mod call;
@@ -48,6 +40,7 @@ pub mod openapi;
 pub mod param;
 pub mod request;
 pub mod serve;
+pub mod service;
 pub mod sse;
 pub mod table;
 pub mod template;
@@ -60,6 +53,7 @@ pub use call::Backends;
 pub use config::{DEFAULT_CONFIG, GatewayConfig, SECTION};
 pub use edge::Gateway;
 pub use serve::Serving;
+pub use service::GatewayService;
 
 /// Starts the gateway as its section of the configuration says; `None` when `gateway.listen` is
 /// empty. It drains when `shutdown` is triggered.
@@ -85,5 +79,7 @@ pub async fn start(
         &OsEntropy,
         shutdown.clone(),
     )?;
-    serve::listen(gateway, shutdown).await.map(Some)
+    serve::listen(gateway, shutdown.clone(), shutdown)
+        .await
+        .map(Some)
 }

@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -48,11 +49,17 @@ impl Serving {
     }
 }
 
-/// Begins to listen. Ends when `shutdown` is triggered and requests in flight are answered.
+/// Begins to listen. Once `leaving` is triggered, connections of HTTP/1.1 are closed after the
+/// request they carry, so that none is cut between two. Ends when `shutdown` is triggered and
+/// requests in flight are answered.
 ///
 /// # Errors
 /// `CONFIG` when the address cannot be had or a file of `tls` is unusable.
-pub async fn listen(gateway: Gateway, shutdown: Shutdown) -> Result<Serving, Failure> {
+pub async fn listen(
+    gateway: Gateway,
+    leaving: Shutdown,
+    shutdown: Shutdown,
+) -> Result<Serving, Failure> {
     let address = &gateway.config().listen;
     let wrong = |e| {
         let message = format!("gateway.listen: {address}: {e}");
@@ -62,7 +69,7 @@ pub async fn listen(gateway: Gateway, shutdown: Shutdown) -> Result<Serving, Fai
     let addr = listener.local_addr().map_err(Failure::internal)?;
     let tls = acceptor(&gateway.config().tls)?;
     tracing::info!(%addr, tls = tls.is_some(), "serving HTTP");
-    let task = tokio::spawn(accept(listener, tls, gateway, shutdown));
+    let task = tokio::spawn(accept(listener, tls, gateway, leaving, shutdown));
     Ok(Serving { addr, task })
 }
 
@@ -94,6 +101,7 @@ async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     gateway: Gateway,
+    leaving: Shutdown,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let places = Arc::new(Semaphore::new(gateway.config().connections));
@@ -117,20 +125,21 @@ async fn accept(
         };
         let _ = stream.set_nodelay(true);
         let (tls, gateway, watcher) = (tls.clone(), gateway.clone(), open.watcher());
+        let leaving = leaving.child();
         tokio::spawn(async move {
             let _place = place;
             let patience = Duration::from_secs(gateway.config().head_seconds);
             match tls {
                 None => {
                     if let Ok(Some(h2)) = tokio::time::timeout(patience, begins(&stream)).await {
-                        connection(stream, h2, gateway, from, watcher).await;
+                        connection(stream, h2, gateway, from, leaving, watcher).await;
                     }
                 }
                 Some(tls) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await
                     {
                         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        connection(stream, h2, gateway, from, watcher).await;
+                        connection(stream, h2, gateway, from, leaving, watcher).await;
                     }
                 }
             }
@@ -173,6 +182,7 @@ async fn connection<S>(
     h2: bool,
     gateway: Gateway,
     from: SocketAddr,
+    leaving: Shutdown,
     watcher: hyper_util::server::graceful::Watcher,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -202,9 +212,13 @@ async fn connection<S>(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let gateway = gateway.clone();
+        let (gateway, leaving) = (gateway.clone(), leaving.clone());
         async move {
-            let answer = gateway.answer(request.map(Body::new), from.ip()).await;
+            let mut answer = gateway.answer(request.map(Body::new), from.ip()).await;
+            if leaving.is_triggered() && !h2 {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok::<_, std::convert::Infallible>(answer)
         }
     });

@@ -50,7 +50,53 @@ pub struct Binding {
     pub nth: usize,
 }
 
+/// Long-running operations are every service's, and their names begin with the service, so their
+/// paths do too. The rules in their proto know one collection only; a service states its own, as
+/// Google's do in their service configuration.
+pub(crate) const OPERATIONS: &str = "google.longrunning.Operations";
+const OPERATION_RULES: [(&str, Method, &str, BodyRule); 5] = [
+    (
+        "ListOperations",
+        Method::GET,
+        "/v1/{name=*/operations}",
+        BodyRule::None,
+    ),
+    (
+        "GetOperation",
+        Method::GET,
+        "/v1/{name=*/operations/*}",
+        BodyRule::None,
+    ),
+    (
+        "DeleteOperation",
+        Method::DELETE,
+        "/v1/{name=*/operations/*}",
+        BodyRule::None,
+    ),
+    (
+        "CancelOperation",
+        Method::POST,
+        "/v1/{name=*/operations/*}:cancel",
+        BodyRule::All,
+    ),
+    (
+        "WaitOperation",
+        Method::POST,
+        "/v1/{name=*/operations/*}:wait",
+        BodyRule::All,
+    ),
+];
+
 impl Binding {
+    /// The service that answers, when the path's variables have these values.
+    pub fn place<'a>(&'a self, captured: &'a [Captured]) -> &'a str {
+        if self.method.parent_service().full_name() != OPERATIONS {
+            return &self.area;
+        }
+        let name = captured.first().and_then(Option::as_deref);
+        name.and_then(|n| n.split('/').next()).unwrap_or_default()
+    }
+
     /// Whether the answer is a stream.
     pub fn streams(&self) -> bool {
         self.method.is_server_streaming()
@@ -89,6 +135,16 @@ impl Table {
         let permission = extension("jinke.type.v1.permission")?;
         let mut bindings: Vec<Binding> = Vec::new();
         for service in pool.services() {
+            if service.full_name() == OPERATIONS {
+                for (name, http, path, body) in OPERATION_RULES {
+                    let Some(method) = service.methods().find(|m| m.name() == name) else {
+                        continue;
+                    };
+                    let stated = (http, path.to_owned(), body, None);
+                    bindings.push(bound(&method, stated, false, "", 0)?);
+                }
+                continue;
+            }
             for method in service.methods() {
                 let options = method.options();
                 if !options.has_extension(&rule) {
@@ -198,6 +254,44 @@ fn binding(
     }
     let (http, path) = pattern.ok_or_else(|| Failure::internal("the rule has no path"))?;
     let http = Method::from_bytes(http.as_bytes()).map_err(Failure::internal)?;
+    let input = method.input();
+    let body = match text("body").as_str() {
+        "" => BodyRule::None,
+        "*" => BodyRule::All,
+        name => BodyRule::Field(
+            input
+                .get_field_by_name(name)
+                .ok_or_else(|| Failure::internal(format!("no field {name} for the body")))?,
+        ),
+    };
+    let response_body = match text("response_body").as_str() {
+        "" => None,
+        name => Some(
+            method
+                .output()
+                .get_field_by_name(name)
+                .ok_or_else(|| Failure::internal(format!("no field {name} to answer with")))?,
+        ),
+    };
+    bound(
+        method,
+        (http, path, body, response_body),
+        public,
+        permission,
+        nth,
+    )
+}
+
+/// A rule as it was read: method, path, body and the field that is answered with.
+type Stated = (Method, String, BodyRule, Option<FieldDescriptor>);
+
+fn bound(
+    method: &MethodDescriptor,
+    (http, path, body, response_body): Stated,
+    public: bool,
+    permission: &str,
+    nth: usize,
+) -> Result<Binding, Failure> {
     let template = Template::parse(&path)?;
     let input = method.input();
     let variables = template
@@ -217,24 +311,6 @@ fn binding(
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let body = match text("body").as_str() {
-        "" => BodyRule::None,
-        "*" => BodyRule::All,
-        name => BodyRule::Field(
-            input
-                .get_field_by_name(name)
-                .ok_or_else(|| Failure::internal(format!("no field {name} for the body")))?,
-        ),
-    };
-    let response_body = match text("response_body").as_str() {
-        "" => None,
-        name => Some(
-            method
-                .output()
-                .get_field_by_name(name)
-                .ok_or_else(|| Failure::internal(format!("no field {name} to answer with")))?,
-        ),
-    };
     let service = method.parent_service();
     Ok(Binding {
         rpc: format!("/{}/{}", service.full_name(), method.name()),

@@ -38,11 +38,14 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|t| t.starts_with("application/grpc"))
 }
 
-/// Passes calls of the services in the pool whose package begins with `jinke.` on to their areas.
+/// Passes calls of the services in the pool whose package begins with `jinke.` on to their areas,
+/// and calls about long-running operations where one backend serves all areas.
 pub fn pass(pool: &DescriptorPool, backends: Backends) -> Pass {
     let known: Arc<std::collections::BTreeMap<String, String>> = Arc::new(
         pool.services()
-            .filter(|s| s.package_name().starts_with("jinke."))
+            .filter(|s| {
+                s.package_name().starts_with("jinke.") || s.full_name() == table::OPERATIONS
+            })
             .map(|s| {
                 (
                     s.full_name().to_owned(),
