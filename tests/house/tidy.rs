@@ -63,6 +63,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-store",
                 "jinke-sdk",
                 "jinke-file",
+                "jinke-tryton",
             ],
         ),
         (
@@ -100,7 +101,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 
 /// Outside libraries that only these crates may name, in normal dependencies.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline"]),
+    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline", "jinke-runner"]),
     ("reqwest", &["jinke-http"]),
     ("calamine", &["jinke-file"]),
     ("cedar-policy", &["jinke-kit"]),
