@@ -81,8 +81,9 @@ impl Check for SomePeer {
             .peers
             .names()
             .map(|name| async move {
-                let answer = tokio::time::timeout(PEER_ANSWERS, self.peers.check(name).check());
-                let serves = matches!(answer.await, Ok(Ok(())));
+                let check = self.peers.check(name);
+                let answer = tokio::time::timeout(PEER_ANSWERS, check.check()).await;
+                let serves = matches!(answer, Ok(Ok(())));
                 let gauge = self.answers.with_label_values(&[name]);
                 gauge.set(i64::from(serves));
                 serves

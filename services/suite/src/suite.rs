@@ -7,6 +7,7 @@ use std::{
 
 use clap::ValueEnum;
 use jinke_customer::Customer;
+use jinke_gateway::GatewayService;
 use jinke_identity::Identity;
 use jinke_kit::{Config, Host, Running};
 use jinke_store::{Database, DatabaseConfig, Migrations, keys::KeyFiles};
@@ -63,7 +64,7 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
         let mut builder = Config::builder()
             .service::<Identity>()
             .service::<Customer>()
-            .defaults(jinke_gateway::SECTION, jinke_gateway::DEFAULT_CONFIG);
+            .service::<GatewayService>();
         if let Some(file) = &layers.file {
             builder = builder.file(file);
         }
@@ -85,7 +86,8 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
     load(set)
 }
 
-/// Starts the chosen services on one port.
+/// Starts the chosen services on one port, with the gateway before them when all are in this
+/// process. One that serves only some is one of several, before which the gateway stands alone.
 ///
 /// # Errors
 /// As [`jinke_kit::host::HostBuilder::start`].
@@ -96,6 +98,9 @@ pub async fn start(config: Config, areas: &[Area]) -> Result<Running, Failure> {
             Area::Identity => host.service::<Identity>(),
             Area::Customer => host.service::<Customer>(),
         };
+    }
+    if areas == Area::ALL {
+        host = host.service::<GatewayService>();
     }
     host.start().await
 }

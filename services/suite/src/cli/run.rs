@@ -111,7 +111,9 @@ async fn serve(
     tls: Option<ClientTls>,
     printer: &mut Printer<'_>,
 ) -> Outcome {
-    let running = suite::start(config.clone(), areas).await?;
+    let gateway: jinke_gateway::GatewayConfig = config.section(jinke_gateway::SECTION)?;
+    let gateway_tls = !gateway.tls.cert_file.as_os_str().is_empty();
+    let running = suite::start(config, areas).await?;
     let endpoint = endpoint(running.addr(), tls.is_some());
     write_private(&endpoint_file(data_dir), &format!("{endpoint}\n"))?;
     if let Err(failure) = running.ready(READY_WITHIN).await {
@@ -122,13 +124,10 @@ async fn serve(
         "服务已启动 serving {} at {endpoint}",
         names(areas)
     ));
-    let gateway = match gateway(&config, areas, &running).await {
-        Ok(gateway) => gateway,
-        Err(failure) => {
-            stop_quietly(running).await;
-            return Err(failure);
-        }
-    };
+    if let Some(addr) = running.listening(jinke_gateway::SECTION) {
+        let scheme = if gateway_tls { "https" } else { "http" };
+        say(&format!("HTTP 接口 JSON over HTTP at {scheme}://{addr}"));
+    }
     if args.samples {
         let work = samples(args, data_dir, &endpoint, tls, printer);
         let done = tokio::select! {
@@ -151,29 +150,7 @@ async fn serve(
     }
     say("按 Ctrl-C 停止 Ctrl-C stops");
     running.wait().await?;
-    if let Some(gateway) = gateway {
-        gateway.wait().await?;
-    }
     Ok(ExitCode::SUCCESS)
-}
-
-/// JSON over HTTP before all services of this process. A process that serves only some is one of
-/// several, before which the gateway stands alone.
-async fn gateway(
-    config: &jinke_kit::Config,
-    areas: &[Area],
-    running: &Running,
-) -> Result<Option<jinke_gateway::Serving>, Failure> {
-    if areas != Area::ALL {
-        return Ok(None);
-    }
-    let services = jinke_gateway::Backends::everywhere(running.local(None));
-    let (metrics, stop) = (running.metrics(), running.shutdown());
-    let serving = jinke_gateway::start(config, services, metrics, stop).await?;
-    if let Some(serving) = &serving {
-        say(&format!("HTTP 接口 JSON over HTTP at {}", serving.addr()));
-    }
-    Ok(serving)
 }
 
 async fn stop_quietly(running: Running) {
