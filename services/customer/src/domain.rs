@@ -23,6 +23,8 @@ pub const MAX_TAGS: usize = 200;
 pub const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
 /// The feed of customer changes in the change log.
 pub const FEED: &str = "customers";
+/// The feed of transactions and interactions; its subjects are record numbers.
+pub const TIMELINE_FEED: &str = "timeline";
 
 /// A mutation that carries a request id (decision D10).
 #[derive(Clone, Debug)]

@@ -43,6 +43,7 @@ pub mod list_relationships;
 pub mod list_rule_sets;
 pub mod list_source_records;
 pub mod list_sources;
+pub mod list_timeline_changes;
 pub mod list_timeline_entries;
 pub mod lookup_customers;
 pub mod match_party;

@@ -105,6 +105,8 @@ holds! {
     pb::list_relationships_response::Entry { relationship }
     pb::GetCustomerTotalsResponse { totals }
     pb::CustomerChange { snapshot }
+    pb::TimelineChange { entry }
+    pb::ListTimelineChangesResponse { changes }
     pb::ListCustomerChangesResponse { changes }
     pb::WatchCustomerChangesResponse { changes }
     pb::ListSourceRecordsResponse { records }

@@ -5,12 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use jinke_store::Tx;
-use jinke_types::{Body, Failure};
+use jinke_store::{
+    Tx,
+    changelog::{self, Entry},
+};
+use jinke_types::{Body, Failure, Timestamp};
 use rust_decimal::Decimal;
 
 use crate::{
-    domain::{RecordType, interaction_code, key_text, transaction_code},
+    domain::{RecordType, TIMELINE_FEED, interaction_code, key_text, transaction_code},
     store::{
         activities::{self, ActivityRow, RelationshipRow, Total, TotalKey},
         records::RecordRow,
@@ -20,8 +23,12 @@ use crate::{
 /// Records other than parties whose state changed: row, state, whether the record is new.
 pub(crate) type Changed = (RecordRow, Option<Arc<Body>>, bool);
 
-/// Writes the plain columns and brings the sums up to date.
-pub(crate) async fn write(tx: &mut Tx, changed: Vec<Changed>) -> Result<(), Failure> {
+/// Writes the plain columns, brings the sums up to date and tells the followers.
+pub(crate) async fn write(
+    tx: &mut Tx,
+    changed: Vec<Changed>,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let mut relationships = Vec::new();
     for (row, body, _) in &changed {
@@ -54,6 +61,21 @@ pub(crate) async fn write(tx: &mut Tx, changed: Vec<Changed>) -> Result<(), Fail
                 deleted: row.deleted,
             }),
             _ => {}
+        }
+    }
+    for (row, ..) in &changed {
+        if matches!(row.kind, RecordType::Transaction | RecordType::Interaction) {
+            changelog::append(
+                tx,
+                Entry {
+                    feed: TIMELINE_FEED,
+                    subject: row.no.to_string(),
+                    kind: if row.deleted { "deleted" } else { "changed" },
+                    revision: row.versions,
+                    time: now,
+                    body: Vec::new(),
+                },
+            );
         }
     }
     sum(tx, &changed, &rows).await?;

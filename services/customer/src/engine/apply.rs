@@ -465,6 +465,6 @@ async fn write(
     records::put(tx, rows, true).await?;
     records::put(tx, counts, false).await?;
     records::put_versions(tx, versions).await?;
-    activity::write(tx, activities).await?;
+    activity::write(tx, activities, now).await?;
     Ok(resolved)
 }

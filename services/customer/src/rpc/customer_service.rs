@@ -6,8 +6,9 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, add_customer_tag, batch_get_customers, get_customer, get_customer_lineage,
     get_customer_stats, get_customer_totals, list_customer_changes, list_customer_revisions,
-    list_customers, list_relationships, list_timeline_entries, lookup_customers, merge_customers,
-    remove_customer_tag, search_customers, unmerge_customer, watch_customer_changes,
+    list_customers, list_relationships, list_timeline_changes, list_timeline_entries,
+    lookup_customers, merge_customers, remove_customer_tag, search_customers, unmerge_customer,
+    watch_customer_changes,
 };
 use crate::access::Viewer;
 use crate::convert::pb::{self, customer_service_server::CustomerService};
@@ -117,6 +118,13 @@ impl CustomerService for Api {
         request: Request<pb::ListCustomerChangesRequest>,
     ) -> Result<Response<pb::ListCustomerChangesResponse>, Status> {
         self.answer(request, list_customer_changes::run).await
+    }
+
+    async fn list_timeline_changes(
+        &self,
+        request: Request<pb::ListTimelineChangesRequest>,
+    ) -> Result<Response<pb::ListTimelineChangesResponse>, Status> {
+        self.answer(request, list_timeline_changes::run).await
     }
 
     async fn get_customer_stats(

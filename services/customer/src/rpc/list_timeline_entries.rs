@@ -63,7 +63,8 @@ pub(super) fn parties(customer: &CustomerView) -> Vec<RecordKey> {
         .collect()
 }
 
-fn entry(record: &jinke_types::SourceRecord) -> Option<pb::TimelineEntry> {
+/// A transaction or interaction as the contract states it; none for other records.
+pub(super) fn entry(record: &jinke_types::SourceRecord) -> Option<pb::TimelineEntry> {
     use pb::timeline_entry::Entry;
     let (time, entry) = match &record.body {
         Body::Transaction(t) => (t.time, Entry::Transaction(transaction_out(t))),

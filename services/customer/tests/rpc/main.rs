@@ -8,4 +8,5 @@ mod masks;
 mod replays;
 mod search;
 mod streams;
+mod timeline;
 mod walls;
