@@ -73,7 +73,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads,
         ..Options::default()
     };
-    let found = resolve_table(&table, None, &options, &|phase, _, n| {
+    let found = resolve_table(&table, None, &options, &|phase, done, n| {
+        if done > 0 {
+            return;
+        }
         eprintln!("{:.2}s {phase:?} {n}", start.elapsed().as_secs_f64());
     })?;
     let seconds = start.elapsed().as_secs_f64();

@@ -87,8 +87,11 @@ pub struct Holder {
 /// The place of a record in its blocks: by it hubs are chosen. A hash of the record's name, so
 /// that neither arrival nor content decides, below 2^63 so that databases hold it.
 pub fn place(key: &RecordKey) -> u64 {
-    let source = parallel::hash(1, key.source.as_bytes());
-    parallel::hash(source, key.external_id.as_bytes()) >> 1
+    place_of(&key.source, &key.external_id)
+}
+
+pub(crate) fn place_of(source: &str, id: &str) -> u64 {
+    parallel::hash(parallel::hash(1, source.as_bytes()), id.as_bytes()) >> 1
 }
 
 /// The candidate pairs that one block gives, and what the block is. `members` are put in order;

@@ -57,6 +57,8 @@ pub struct RuleSet {
     /// Frozen term-frequency tables: table, term, adjustment in milli-bits. Of `core`,
     /// `core_length`, `person`, `person_length` and `surname`.
     pub term_frequency: BTreeMap<String, BTreeMap<String, i32>>,
+    /// Of cores and of persons.
+    lengths: [Vec<(usize, i32)>; 2],
     text: String,
 }
 
@@ -231,6 +233,7 @@ impl RuleSet {
             comparisons,
             thresholds,
             exclusive: file.exclusive,
+            lengths: ["core_length", "person_length"].map(|t| lengths(&tables, t)),
             term_frequency: tables,
             text: text.to_owned(),
         })
@@ -273,23 +276,38 @@ impl RuleSet {
             .unwrap_or(0)
     }
 
-    /// The adjustment of a term, else of its length (the greatest listed length that is not
-    /// above it).
-    pub(crate) fn rarity(&self, table: &str, lengths: &str, term: &str) -> i32 {
-        if let Some(w) = self.term_frequency.get(table).and_then(|t| t.get(term)) {
-            return *w;
-        }
-        let n = term.chars().count();
-        let Some(by_length) = self.term_frequency.get(lengths) else {
-            return 0;
-        };
-        by_length
-            .iter()
-            .filter_map(|(k, w)| Some((k.parse::<usize>().ok()?, *w)))
-            .filter(|(k, _)| *k <= n)
-            .max()
-            .map_or(0, |(_, w)| w)
+    /// The adjustment of a name core, else of its length (the greatest listed length that is
+    /// not above it).
+    pub(crate) fn rarity_of_core(&self, core: &[char]) -> i32 {
+        let listed = self.term_frequency.get("core").filter(|t| !t.is_empty());
+        let found = listed.and_then(|t| t.get(&core.iter().collect::<String>()));
+        found
+            .copied()
+            .unwrap_or_else(|| by_length(&self.lengths[0], core.len()))
     }
+
+    /// The same of a person's name.
+    pub(crate) fn rarity_of_person(&self, name: &str) -> i32 {
+        let listed = self.term_frequency.get("person").and_then(|t| t.get(name));
+        listed
+            .copied()
+            .unwrap_or_else(|| by_length(&self.lengths[1], name.chars().count()))
+    }
+}
+
+fn by_length(list: &[(usize, i32)], n: usize) -> i32 {
+    let found = list.iter().rev().find(|(k, _)| *k <= n);
+    found.map_or(0, |x| x.1)
+}
+
+/// Lengths with their adjustments, ascending.
+fn lengths(tables: &BTreeMap<String, BTreeMap<String, i32>>, name: &str) -> Vec<(usize, i32)> {
+    let table = tables.get(name).into_iter().flatten();
+    let mut out: Vec<(usize, i32)> = table
+        .filter_map(|(k, w)| Some((k.parse().ok()?, *w)))
+        .collect();
+    out.sort_unstable();
+    out
 }
 
 /// Largest weight of one level, either way, in milli-bits.

@@ -5,6 +5,8 @@
 //! values are marked, and components are clustered apart, which gives the same clusters. A test
 //! proves that both give the same.
 
+use std::collections::HashMap;
+
 use jinke_types::{Address, Datum, PartyKind, RecordKey, Value, attribute};
 
 use super::{
@@ -16,16 +18,16 @@ use super::{
 };
 use crate::{
     NothingGeneric,
-    block::{BlockState, Holder, pairs_of, place},
+    block::{BlockState, Holder, pairs_of, place_of},
     cluster::{Edge, Node, cluster},
     compare::score,
     rules::RuleSet,
-    standardize::{Standardized, standardize, text::is_han},
+    standardize::{Draft, Hashes, RULE_BITS, Standardized, address, region::Region, text::is_han},
 };
 
 const PIECE: usize = 4096;
-/// Low bits of a hash that hold the number of the key's rule; a rule set has at most 64 keys.
-const RULE: u64 = 63;
+/// Low bits of a hash that hold the number of the key's rule.
+const RULE: u64 = (1 << RULE_BITS) - 1;
 
 /// Whether a table is one of Chinese business customers: it has a column of organization names,
 /// at least half of the names are Chinese, and sources may hold duplicates.
@@ -72,16 +74,11 @@ pub fn values(table: &Table, row: usize) -> Vec<Value> {
             }
             Semantic::Postcode => cell.clone_into(&mut place.postcode),
             Semantic::City => {
-                let name = column.name.to_lowercase();
-                let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
-                let part = if has(&["province", "state", "省"]) {
-                    &mut place.province
-                } else if has(&["district", "county", "区", "县"]) {
-                    &mut place.district
-                } else if has(&["country", "国"]) {
-                    &mut place.country
-                } else {
-                    &mut place.city
+                let part = match region_part(&column.name) {
+                    0 => &mut place.province,
+                    2 => &mut place.district,
+                    3 => &mut place.country,
+                    _ => &mut place.city,
                 };
                 cell.clone_into(part);
             }
@@ -117,6 +114,109 @@ impl Piece {
     }
 }
 
+/// What a column gives to a record.
+enum Part {
+    Name,
+    Contact,
+    Phone,
+    Email,
+    Website,
+    Account,
+    Uscc,
+    Identifier(String),
+    Postcode,
+    Region(usize),
+    Address,
+    Nothing,
+}
+
+fn parts(table: &Table) -> Vec<Part> {
+    let each = table.columns.iter();
+    each.map(|c| match c.semantic {
+        Semantic::OrgName => Part::Name,
+        Semantic::PersonName => Part::Contact,
+        Semantic::Phone => Part::Phone,
+        Semantic::Email => Part::Email,
+        Semantic::Domain => Part::Website,
+        Semantic::BankAccount => Part::Account,
+        Semantic::Uscc => Part::Uscc,
+        Semantic::Identifier => Part::Identifier(format!("x_{}", c.name)),
+        Semantic::Postcode => Part::Postcode,
+        Semantic::City => Part::Region(region_part(&c.name)),
+        Semantic::Address => Part::Address,
+        _ => Part::Nothing,
+    })
+    .collect()
+}
+
+/// Which part of a region a column of type `city` is, by its name: 0 province, 1 city,
+/// 2 district, 3 country.
+fn region_part(column: &str) -> usize {
+    let name = column.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
+    if has(&["province", "state", "省"]) {
+        0
+    } else if has(&["district", "county", "区", "县"]) {
+        2
+    } else if has(&["country", "国"]) {
+        3
+    } else {
+        1
+    }
+}
+
+/// [`values`] and [`standardize`] in one, without making values first.
+fn one<'t>(
+    table: &'t Table,
+    row: usize,
+    parts: &[Part],
+    rules: &RuleSet,
+    regions: &mut HashMap<[&'t str; 3], Region>,
+    hashes: &mut Vec<u64>,
+) -> Standardized {
+    let mut draft = Draft::new(PartyKind::Organization);
+    let mut place = [""; 4];
+    let (mut text, mut postcode, mut joined) = ("", "", String::new());
+    for (c, part) in parts.iter().enumerate() {
+        let cell = table.cell(row, c);
+        if cell.is_empty() {
+            continue;
+        }
+        match part {
+            Part::Name => draft.name(cell),
+            Part::Contact => draft.contact(cell),
+            Part::Phone => draft.phone(cell),
+            Part::Email => draft.email(cell),
+            Part::Website => draft.website(cell),
+            Part::Account => draft.account(cell),
+            Part::Uscc => draft.identifier("uscc", cell),
+            Part::Identifier(scheme) => draft.identifier(scheme, cell),
+            Part::Postcode => postcode = cell,
+            Part::Region(part) => place[*part] = cell,
+            Part::Address if text.is_empty() => text = cell,
+            Part::Address => {
+                if joined.is_empty() {
+                    joined.push_str(text);
+                }
+                joined.push(' ');
+                joined.push_str(cell);
+            }
+            Part::Nothing => {}
+        }
+    }
+    if !joined.is_empty() {
+        text = &joined;
+    }
+    if !(text.is_empty() && postcode.is_empty() && place.iter().all(|p| p.is_empty())) {
+        let [province, city, district, _] = place;
+        let region = *regions
+            .entry([province, city, district])
+            .or_insert_with(|| address::region_of(province, city, district));
+        draft.address(region, text);
+    }
+    draft.finish(rules, &mut Hashes(hashes))
+}
+
 fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) -> Piece {
     let mut piece = Piece {
         records: Vec::with_capacity(rows.len()),
@@ -125,23 +225,23 @@ fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) ->
         cores: Vec::with_capacity(rows.len()),
         places: Vec::with_capacity(rows.len()),
     };
+    let parts = parts(table);
+    let mut regions = HashMap::new();
+    let mut hashes = Vec::with_capacity(crate::MAX_KEYS);
     for row in rows {
-        let mut record = standardize(PartyKind::Organization, &values(table, row), rules);
-        for k in record.take_keys() {
-            let h = parallel::hash(0, k.text.as_bytes());
-            piece.hashes.push(h & !RULE | u64::from(k.rule));
-        }
+        hashes.clear();
+        let record = one(table, row, &parts, rules, &mut regions, &mut hashes);
+        piece.hashes.extend_from_slice(&hashes);
         piece.ends.push(piece.hashes.len() as u32);
         let core = record
             .core()
             .map_or(0, |c| parallel::hash(1, c.as_bytes()) | 1);
         piece.cores.push(core);
         let source = &table.sources[table.source_of(row) as usize];
-        piece
-            .places
-            .push(place(&RecordKey::new(source.clone(), table.key(row))));
+        piece.places.push(place_of(source, table.key(row)));
         piece.records.push(record);
     }
+    piece.hashes.shrink_to_fit();
     piece
 }
 

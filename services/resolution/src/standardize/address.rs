@@ -21,10 +21,9 @@ pub struct Address {
 }
 
 impl Address {
-    /// Street and number as one text, when both are known.
-    pub fn door(&self) -> Option<String> {
-        (!self.street.is_empty() && !self.number.is_empty())
-            .then(|| self.street.iter().collect::<String>() + &self.number)
+    /// Whether street and number are both known.
+    pub const fn has_door(&self) -> bool {
+        !self.street.is_empty() && !self.number.is_empty()
     }
     /// The one way to write it.
     pub fn canonical(&self) -> String {
@@ -45,8 +44,16 @@ pub fn parse(datum: &Datum) -> Option<Address> {
 }
 
 fn of_parts(raw: &Raw) -> Option<Address> {
+    in_region(
+        region_of(&raw.province, &raw.city, &raw.district),
+        &raw.text,
+    )
+}
+
+/// The region that the parts of an address name.
+pub(crate) fn region_of(province: &str, city: &str, district: &str) -> Region {
     let mut region = Region::default();
-    for part in [&raw.province, &raw.city] {
+    for part in [province, city] {
         let chars: Vec<char> = fold(part, 32).chars().filter(|c| *c != ' ').collect();
         if let Some((_, place)) = DIVISIONS.at_start(&chars) {
             let found = DIVISIONS.region(place);
@@ -57,12 +64,13 @@ fn of_parts(raw: &Raw) -> Option<Address> {
             };
         }
     }
-    let district: Vec<char> = fold(&raw.district, 32)
-        .chars()
-        .filter(|c| *c != ' ')
-        .collect();
-    region = with_district(region, &district);
-    let folded = fold(&raw.text, 256);
+    let district: Vec<char> = fold(district, 32).chars().filter(|c| *c != ' ').collect();
+    with_district(region, &district)
+}
+
+/// An address whose region, as far as its parts say, is known; the text may say more.
+pub(crate) fn in_region(mut region: Region, text: &str) -> Option<Address> {
+    let folded = fold(text, 256);
     let mut text: Vec<char> = folded.chars().collect();
     if folded.chars().any(is_han) {
         text.retain(|c| *c != ' ');

@@ -1,6 +1,8 @@
 //! Phones, emails, domains, bank accounts.
 
-use super::text::{digits, fold};
+use std::sync::LazyLock;
+
+use super::text::{Words, digits, fold};
 
 /// What kind of number a phone is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,20 +58,43 @@ impl Phone {
 
 /// Parses all numbers in one text (`13812345678/0571-85523328`), at most four.
 pub fn phones(text: &str) -> Vec<Phone> {
+    let mut out = Vec::new();
+    phones_of(text, |p| out.push(p));
+    out
+}
+
+/// [`phones`], one by one.
+pub(crate) fn phones_of(text: &str, each: impl FnMut(Phone)) {
+    if text.len() == 11 && text.bytes().all(|b| b.is_ascii_digit()) {
+        // Most mobile numbers are written plainly.
+        number(text).into_iter().for_each(each);
+        return;
+    }
     let folded = fold(text, 128);
     folded
         .split(['/', ';', ',', '、', '|', '，', '；'])
         .filter_map(phone)
         .take(4)
-        .collect()
+        .for_each(each);
 }
 
 fn phone(text: &str) -> Option<Phone> {
-    let text = text.replace(['—', '–', '−', '‐', 'ー', '－'], "-");
-    let mut main = text.as_str();
+    const DASHES: [char; 6] = ['—', '–', '−', '‐', 'ー', '－'];
+    let dashed;
+    let text = if text.is_ascii() {
+        text
+    } else {
+        dashed = text.replace(DASHES, "-");
+        dashed.as_str()
+    };
+    let mut main = text;
     let mut extension = String::new();
+    let may_extend = text
+        .bytes()
+        .any(|b| !b.is_ascii_digit() && !matches!(b, b' ' | b'-' | b'+'));
     for mark in ["分机号", "分机", "转", "extension", "ext.", "ext", "x", "#"] {
-        if let Some((before, after)) = main.split_once(mark)
+        if may_extend
+            && let Some((before, after)) = main.split_once(mark)
             && digits(before).len() >= 7
         {
             extension = digits(after);
@@ -80,7 +105,7 @@ fn phone(text: &str) -> Option<Phone> {
     // 023-38943730-7473: a last group after an already complete number.
     if extension.is_empty()
         && let Some((before, after)) = main.rsplit_once('-')
-        && (1..=6).contains(&digits(after).len())
+        && (1..=6).contains(&after.bytes().filter(u8::is_ascii_digit).count())
         && let Some(p) =
             number(before).filter(|p| p.kind == PhoneKind::Landline && !p.area.is_empty())
     {
@@ -162,95 +187,99 @@ pub struct Email {
     pub role: bool,
 }
 
-const FREE: &[&str] = &[
-    "163.com",
-    "126.com",
-    "yeah.net",
-    "qq.com",
-    "vip.qq.com",
-    "foxmail.com",
-    "sina.com",
-    "sina.cn",
-    "sina.com.cn",
-    "sohu.com",
-    "139.com",
-    "189.cn",
-    "wo.cn",
-    "21cn.com",
-    "tom.com",
-    "aliyun.com",
-    "188.com",
-    "vip.163.com",
-    "vip.126.com",
-    "vip.sina.com",
-    "gmail.com",
-    "googlemail.com",
-    "outlook.com",
-    "hotmail.com",
-    "live.com",
-    "live.cn",
-    "msn.com",
-    "yahoo.com",
-    "yahoo.com.cn",
-    "yahoo.cn",
-    "icloud.com",
-    "me.com",
-    "mac.com",
-    "aol.com",
-    "gmx.de",
-    "gmx.net",
-    "web.de",
-    "mail.ru",
-    "yandex.ru",
-    "protonmail.com",
-    "proton.me",
-    "263.net",
-    "eyou.com",
-];
+static FREE: LazyLock<Words> = LazyLock::new(|| {
+    Words::new(&[
+        "163.com",
+        "126.com",
+        "yeah.net",
+        "qq.com",
+        "vip.qq.com",
+        "foxmail.com",
+        "sina.com",
+        "sina.cn",
+        "sina.com.cn",
+        "sohu.com",
+        "139.com",
+        "189.cn",
+        "wo.cn",
+        "21cn.com",
+        "tom.com",
+        "aliyun.com",
+        "188.com",
+        "vip.163.com",
+        "vip.126.com",
+        "vip.sina.com",
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "live.cn",
+        "msn.com",
+        "yahoo.com",
+        "yahoo.com.cn",
+        "yahoo.cn",
+        "icloud.com",
+        "me.com",
+        "mac.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "mail.ru",
+        "yandex.ru",
+        "protonmail.com",
+        "proton.me",
+        "263.net",
+        "eyou.com",
+    ])
+});
 
-const ROLES: &[&str] = &[
-    "info",
-    "service",
-    "services",
-    "sales",
-    "sale",
-    "contact",
-    "admin",
-    "administrator",
-    "office",
-    "hr",
-    "kefu",
-    "support",
-    "caiwu",
-    "finance",
-    "market",
-    "marketing",
-    "webmaster",
-    "postmaster",
-    "mail",
-    "email",
-    "hello",
-    "enquiry",
-    "inquiry",
-    "export",
-    "purchase",
-    "caigou",
-    "xiaoshou",
-    "account",
-    "accounts",
-    "billing",
-    "order",
-    "orders",
-    "help",
-    "team",
-    "company",
-    "business",
-    "public",
-    "job",
-    "jobs",
-    "zhaopin",
-    "fapiao",
-];
+static ROLES: LazyLock<Words> = LazyLock::new(|| {
+    Words::new(&[
+        "info",
+        "service",
+        "services",
+        "sales",
+        "sale",
+        "contact",
+        "admin",
+        "administrator",
+        "office",
+        "hr",
+        "kefu",
+        "support",
+        "caiwu",
+        "finance",
+        "market",
+        "marketing",
+        "webmaster",
+        "postmaster",
+        "mail",
+        "email",
+        "hello",
+        "enquiry",
+        "inquiry",
+        "export",
+        "purchase",
+        "caigou",
+        "xiaoshou",
+        "account",
+        "accounts",
+        "billing",
+        "order",
+        "orders",
+        "help",
+        "team",
+        "company",
+        "business",
+        "public",
+        "job",
+        "jobs",
+        "zhaopin",
+        "fapiao",
+    ])
+});
 
 const NOREPLY: &[&str] = &[
     "noreply",
@@ -277,7 +306,7 @@ pub fn email(text: &str) -> Option<Email> {
     if local.is_empty() || domain.contains('@') || local.contains(' ') || NOREPLY.contains(&local) {
         return None;
     }
-    let free = FREE.contains(&domain.as_str());
+    let free = FREE.contains(&domain);
     let (local, domain) = match domain.as_str() {
         "gmail.com" | "googlemail.com" => (local.replace('.', ""), "gmail.com".to_owned()),
         _ => (local.to_owned(), domain),
@@ -286,7 +315,7 @@ pub fn email(text: &str) -> Option<Email> {
         return None;
     }
     Some(Email {
-        role: ROLES.contains(&local.as_str()),
+        role: ROLES.contains(&local),
         text: format!("{local}@{domain}"),
         free,
     })
@@ -305,28 +334,30 @@ fn host(text: &str) -> Option<String> {
 }
 
 /// Hosts under which many parties have their page.
-const PLATFORMS: &[&str] = &[
-    "taobao.com",
-    "tmall.com",
-    "1688.com",
-    "alibaba.com",
-    "jd.com",
-    "weibo.com",
-    "weixin.qq.com",
-    "made-in-china.com",
-    "qcc.com",
-    "tianyancha.com",
-    "baidu.com",
-    "facebook.com",
-    "linkedin.com",
-    "b2b.cn",
-    "hc360.com",
-    "zhaopin.com",
-    "58.com",
-    "github.io",
-    "wordpress.com",
-    "wix.com",
-];
+static PLATFORMS: LazyLock<Words> = LazyLock::new(|| {
+    Words::new(&[
+        "taobao.com",
+        "tmall.com",
+        "1688.com",
+        "alibaba.com",
+        "jd.com",
+        "weibo.com",
+        "weixin.qq.com",
+        "made-in-china.com",
+        "qcc.com",
+        "tianyancha.com",
+        "baidu.com",
+        "facebook.com",
+        "linkedin.com",
+        "b2b.cn",
+        "hc360.com",
+        "zhaopin.com",
+        "58.com",
+        "github.io",
+        "wordpress.com",
+        "wix.com",
+    ])
+});
 
 /// Second levels under which names are registered.
 const SECOND: &[&str] = &[
@@ -366,9 +397,7 @@ fn registrable(host: &str) -> Option<String> {
         2
     };
     let name = labels[labels.len() - n..].join(".");
-    let shared = PLATFORMS.contains(&name.as_str())
-        || PLATFORMS.contains(&host)
-        || FREE.contains(&name.as_str());
+    let shared = PLATFORMS.contains(&name) || PLATFORMS.contains(host) || FREE.contains(&name);
     (!shared).then_some(name)
 }
 

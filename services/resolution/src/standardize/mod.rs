@@ -25,7 +25,9 @@ use org_name::OrgName;
 use person_name::PersonName;
 use region::Region;
 
-pub(crate) use keys::{ORGANIZATION as ORGANIZATION_KEYS, PERSON as PERSON_KEYS};
+pub(crate) use keys::{
+    Hashes, ORGANIZATION as ORGANIZATION_KEYS, PERSON as PERSON_KEYS, RULE_BITS,
+};
 
 /// Most names of a record that are compared.
 pub const MAX_NAMES: usize = 4;
@@ -118,13 +120,8 @@ impl Standardized {
 }
 
 impl Standardized {
-    /// Takes the keys out, for a batch that keeps their hashes; values count as specific until
-    /// [`Self::mark_generic`] says otherwise.
-    pub(crate) fn take_keys(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.keys)
-    }
-
-    /// Marks the values whose key, by its index before [`Self::take_keys`], is generic.
+    /// Marks the values whose key, by its index, is generic: for a batch that keeps hashes of
+    /// keys elsewhere.
     pub(crate) fn mark_generic(&mut self, generic: impl Fn(u8) -> bool) {
         fn mark<T>(list: &mut [Keyed<T>], generic: &impl Fn(u8) -> bool) {
             for v in list {
@@ -143,12 +140,7 @@ impl Standardized {
 
 /// Standardizes the values of one party. `kind` must be the kind `rules` is for.
 pub fn standardize(kind: PartyKind, values: &[Value], rules: &RuleSet) -> Standardized {
-    let person = kind == PartyKind::Person;
-    let mut names = Vec::new();
-    let mut people = Vec::new();
-    let mut identifiers = Vec::new();
-    let (mut phones, mut emails, mut domains) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut accounts, mut addresses, mut births) = (Vec::new(), Vec::new(), Vec::new());
+    let mut draft = Draft::new(kind);
     for v in values
         .iter()
         .take(MAX_VALUES)
@@ -159,81 +151,155 @@ pub fn standardize(kind: PartyKind, values: &[Value], rules: &RuleSet) -> Standa
             attribute::NAME
             | attribute::FORMER_NAME
             | attribute::SHORT_NAME
-            | attribute::ENGLISH_NAME => {
-                if person {
-                    people.extend(person_name::parse(text));
-                } else {
-                    names.extend(org_name::parse(text));
-                }
-            }
-            attribute::EMPLOYER if person => names.extend(org_name::parse(text)),
-            attribute::CONTACT_NAME if !person => people.extend(person_name::parse(text)),
-            attribute::IDENTIFIER => identifiers.extend(identifier_of(v)),
-            attribute::PHONE => phones.extend(
-                phone_texts(&v.datum)
-                    .iter()
-                    .flat_map(|t| contact::phones(t)),
-            ),
-            attribute::EMAIL => {
-                if let Some(e) = contact::email(text) {
-                    domains.extend(contact::domain_of_email(&e));
-                    emails.push(e);
-                }
-            }
-            attribute::WEBSITE => domains.extend(contact::domain(text)),
-            attribute::BANK_ACCOUNT => {
-                accounts.extend(
-                    phone_texts(&v.datum)
-                        .iter()
-                        .filter_map(|t| contact::bank_account(t)),
-                );
-            }
-            attribute::ADDRESS => addresses.extend(address::parse(&v.datum)),
-            attribute::DATE_OF_BIRTH => births.extend(birth(&v.datum)),
+            | attribute::ENGLISH_NAME => draft.name(text),
+            attribute::EMPLOYER => draft.employer(text),
+            attribute::CONTACT_NAME => draft.contact(text),
+            attribute::IDENTIFIER => draft.identifiers.extend(identifier_of(v).map(unkeyed)),
+            attribute::PHONE => phone_texts(&v.datum).iter().for_each(|t| draft.phone(t)),
+            attribute::EMAIL => draft.email(text),
+            attribute::WEBSITE => draft.website(text),
+            attribute::BANK_ACCOUNT => phone_texts(&v.datum).iter().for_each(|t| draft.account(t)),
+            attribute::ADDRESS => draft.addresses.extend(address::parse(&v.datum)),
+            attribute::DATE_OF_BIRTH => draft.births.extend(birth(&v.datum)),
             _ => {}
         }
     }
-    for n in &mut names {
-        n.rarity = rules.rarity("core", "core_length", &n.core_text());
-    }
-    for p in &mut people {
-        let by_name = rules.rarity("person", "person_length", &p.full);
-        p.rarity = by_name + rules.adjustment("surname", &p.surname);
-    }
-    let mut std = Standardized {
-        kind,
-        core: None,
-        keys: Vec::new(),
-        names: smallest(names, MAX_NAMES),
-        people: smallest(people, MAX_NAMES),
-        identifiers: keyed(smallest(identifiers, MAX_EXACT)),
-        phones: keyed(smallest(phones, MAX_EXACT)),
-        emails: keyed(smallest(emails, MAX_EXACT)),
-        domains: keyed(smallest(domains, MAX_EXACT)),
-        accounts: keyed(smallest(accounts, MAX_EXACT)),
-        addresses: smallest(addresses, MAX_EXACT),
-        births: smallest(births, MAX_EXACT),
-        regions: Vec::new(),
-    };
-    std.regions = regions(&std);
-    std.core = core(&std);
-    keys::fill(&mut std, rules);
+    let mut keys = Vec::with_capacity(crate::MAX_KEYS);
+    let mut std = draft.finish(rules, &mut keys);
+    keys.shrink_to_fit();
+    std.keys = keys;
     std
 }
 
+const fn unkeyed<T>(value: T) -> Keyed<T> {
+    Keyed { value, key: None }
+}
+
+/// A record whose values are being gathered, one by one.
+pub(crate) struct Draft {
+    kind: PartyKind,
+    names: Vec<OrgName>,
+    people: Vec<PersonName>,
+    identifiers: Vec<Keyed<Identifier>>,
+    phones: Vec<Keyed<Phone>>,
+    emails: Vec<Keyed<Email>>,
+    domains: Vec<Keyed<String>>,
+    accounts: Vec<Keyed<String>>,
+    addresses: Vec<Address>,
+    births: Vec<(i32, u8, u8)>,
+}
+
+/// Adds a value; most lists hold one.
+fn put<T>(list: &mut Vec<T>, value: Option<T>) {
+    if let Some(value) = value {
+        if list.capacity() == 0 {
+            list.reserve_exact(1);
+        }
+        list.push(value);
+    }
+}
+
+impl Draft {
+    pub(crate) const fn new(kind: PartyKind) -> Self {
+        Self {
+            kind,
+            names: Vec::new(),
+            people: Vec::new(),
+            identifiers: Vec::new(),
+            phones: Vec::new(),
+            emails: Vec::new(),
+            domains: Vec::new(),
+            accounts: Vec::new(),
+            addresses: Vec::new(),
+            births: Vec::new(),
+        }
+    }
+    fn is_person(&self) -> bool {
+        self.kind == PartyKind::Person
+    }
+    pub(crate) fn name(&mut self, text: &str) {
+        if self.is_person() {
+            put(&mut self.people, person_name::parse(text));
+        } else {
+            put(&mut self.names, org_name::parse(text));
+        }
+    }
+    fn employer(&mut self, text: &str) {
+        if self.is_person() {
+            put(&mut self.names, org_name::parse(text));
+        }
+    }
+    pub(crate) fn contact(&mut self, text: &str) {
+        if !self.is_person() {
+            put(&mut self.people, person_name::parse(text));
+        }
+    }
+    pub(crate) fn identifier(&mut self, scheme: &str, text: &str) {
+        put(
+            &mut self.identifiers,
+            identifier_in(scheme, text, "").map(unkeyed),
+        );
+    }
+    pub(crate) fn phone(&mut self, text: &str) {
+        contact::phones_of(text, |p| put(&mut self.phones, Some(unkeyed(p))));
+    }
+    pub(crate) fn email(&mut self, text: &str) {
+        if let Some(e) = contact::email(text) {
+            put(&mut self.domains, contact::domain_of_email(&e).map(unkeyed));
+            put(&mut self.emails, Some(unkeyed(e)));
+        }
+    }
+    pub(crate) fn website(&mut self, text: &str) {
+        put(&mut self.domains, contact::domain(text).map(unkeyed));
+    }
+    pub(crate) fn account(&mut self, text: &str) {
+        put(&mut self.accounts, contact::bank_account(text).map(unkeyed));
+    }
+    /// An address: its region as far as its parts say, and its text.
+    pub(crate) fn address(&mut self, region: Region, text: &str) {
+        put(&mut self.addresses, address::in_region(region, text));
+    }
+
+    /// The record; its keys go to `sink`.
+    pub(crate) fn finish(mut self, rules: &RuleSet, sink: &mut dyn keys::Sink) -> Standardized {
+        for n in &mut self.names {
+            n.rarity = rules.rarity_of_core(&n.core);
+        }
+        for p in &mut self.people {
+            let by_name = rules.rarity_of_person(&p.full);
+            p.rarity = by_name + rules.adjustment("surname", &p.surname);
+        }
+        let mut std = Standardized {
+            kind: self.kind,
+            core: None,
+            keys: Vec::new(),
+            names: smallest(self.names, MAX_NAMES),
+            people: smallest(self.people, MAX_NAMES),
+            identifiers: smallest(self.identifiers, MAX_EXACT),
+            phones: smallest(self.phones, MAX_EXACT),
+            emails: smallest(self.emails, MAX_EXACT),
+            domains: smallest(self.domains, MAX_EXACT),
+            accounts: smallest(self.accounts, MAX_EXACT),
+            addresses: smallest(self.addresses, MAX_EXACT),
+            births: smallest(self.births, MAX_EXACT),
+            regions: Vec::new(),
+        };
+        std.regions = regions(&std);
+        std.core = core(&std);
+        keys::fill(&mut std, rules, sink);
+        std
+    }
+}
+
 fn smallest<T: Ord>(mut list: Vec<T>, max: usize) -> Vec<T> {
-    list.sort();
-    list.dedup();
-    list.truncate(max);
+    if list.len() > 1 {
+        list.sort();
+        list.dedup();
+        list.truncate(max);
+    }
     // Millions of records are held in memory at once.
     list.shrink_to_fit();
     list
-}
-
-fn keyed<T>(list: Vec<T>) -> Vec<Keyed<T>> {
-    list.into_iter()
-        .map(|value| Keyed { value, key: None })
-        .collect()
 }
 
 /// A number in a phone or account column that a spreadsheet turned into a number.
@@ -251,14 +317,23 @@ fn identifier_of(v: &Value) -> Option<Identifier> {
         Datum::Number(n) => n.normalize().to_string(),
         _ => return None,
     };
-    let parsed = identifier::parse(&v.scheme, &text)?;
+    let found = identifier_in(&v.scheme, &text, &v.country)?;
+    Some(Identifier {
+        from: v.valid_from,
+        to: v.valid_to,
+        ..found
+    })
+}
+
+fn identifier_in(scheme: &str, text: &str, country: &str) -> Option<Identifier> {
+    let parsed = identifier::parse(scheme, text)?;
     // Since 2015 the tax number of a company is its USCC.
-    let scheme = if v.scheme == "tax_no" && identifier::uscc_holds(&parsed.text) {
+    let scheme = if scheme == "tax_no" && identifier::uscc_holds(&parsed.text) {
         identifier::USCC.to_owned()
-    } else if v.country.is_empty() || v.country.eq_ignore_ascii_case("cn") {
-        v.scheme.chars().take(64).collect()
+    } else if country.is_empty() || country.eq_ignore_ascii_case("cn") {
+        scheme.chars().take(64).collect()
     } else {
-        format!("{}:{}", v.scheme, v.country.to_ascii_lowercase())
+        format!("{scheme}:{}", country.to_ascii_lowercase())
             .chars()
             .take(64)
             .collect()
@@ -267,8 +342,8 @@ fn identifier_of(v: &Value) -> Option<Identifier> {
         scheme,
         text: parsed.text,
         valid: parsed.valid,
-        from: v.valid_from,
-        to: v.valid_to,
+        from: None,
+        to: None,
     })
 }
 

@@ -4,12 +4,12 @@
 //! 有限公司, and may be followed by a branch. What is left of a name without region and legal
 //! form is its *core*; the core without its trade words is the *brand*.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock};
 
 use super::{
     org_words::{BRANCH, COMPASS, FULL, LATIN_LEGAL, LATIN_TRADES, LEGAL, NOTES},
     region::{DIVISIONS, Region},
-    text::{fold, is_han, pinyin},
+    text::{Endings, Words, fold, is_han, pinyin, push_pinyin},
 };
 
 /// Longest name read, in characters after folding.
@@ -49,16 +49,21 @@ pub struct OrgName {
     pub rarity: i32,
 }
 
-static TRADES: LazyLock<(HashSet<Vec<char>>, usize)> = LazyLock::new(|| {
-    let set: HashSet<Vec<char>> = include_str!("trades.txt")
-        .lines()
+/// Trade words, longest first.
+static TRADES: LazyLock<Endings> = LazyLock::new(|| {
+    let lines = include_str!("trades.txt").lines();
+    let mut all: Vec<&str> = lines
         .filter(|l| !l.starts_with('#'))
         .flat_map(str::split_whitespace)
-        .map(|w| w.chars().collect())
         .collect();
-    let longest = set.iter().map(Vec::len).max().unwrap_or(0);
-    (set, longest)
+    all.sort_by_key(|w| std::cmp::Reverse(w.chars().count()));
+    Endings::new(all)
 });
+static LEGAL_ENDINGS: LazyLock<Endings> = LazyLock::new(|| Endings::new(LEGAL.iter().copied()));
+static FULL_ENDINGS: LazyLock<Endings> = LazyLock::new(|| Endings::new(FULL.iter().copied()));
+static BRANCH_ENDINGS: LazyLock<Endings> = LazyLock::new(|| Endings::new(BRANCH.iter().copied()));
+static LATIN_LEGAL_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(LATIN_LEGAL));
+static LATIN_TRADE_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(LATIN_TRADES));
 
 /// Parses one name; `None` when nothing comparable remains.
 pub fn parse(text: &str) -> Option<OrgName> {
@@ -96,7 +101,7 @@ fn chinese(folded: &str) -> Option<OrgName> {
         return None;
     }
     let branch = split_branch(&mut text);
-    let is_full = FULL.iter().any(|f| ends_with(&text, f));
+    let is_full = FULL_ENDINGS.find(&text, |_| true).is_some();
     strip_legal(&mut text);
     strip_regions(&mut text, &mut region);
     // A region at the end is where a bracket was lost or a short name was made unique.
@@ -108,11 +113,17 @@ fn chinese(folded: &str) -> Option<OrgName> {
         strip_legal(&mut text);
     }
     let brand = brand_length(&text);
-    let core: String = text.iter().collect();
-    let sound = pinyin(&core);
-    let sound_brand = pinyin(&text[..brand].iter().collect::<String>())
-        .len()
-        .min(sound.len());
+    let mut sound = String::with_capacity(text.len() * 5);
+    let mut sound_brand = 0;
+    for (i, c) in text.iter().enumerate() {
+        push_pinyin(*c, &mut sound);
+        if i + 1 == brand {
+            sound_brand = sound.len();
+        }
+    }
+    // Millions of names are held at once.
+    sound.shrink_to_fit();
+    text.shrink_to_fit();
     Some(OrgName {
         full,
         brand,
@@ -254,8 +265,7 @@ fn fix_typos(text: &mut Vec<char>) {
 
 /// Takes the branch off the end and returns which it is.
 fn split_branch(text: &mut Vec<char>) -> Option<String> {
-    let kind = BRANCH.iter().find(|b| ends_with(text, b))?;
-    let end = text.len() - kind.chars().count();
+    let end = text.len() - BRANCH_ENDINGS.find(text, |_| true)?;
     // 某公司(北京)分公司: what stands between the last legal form and the word is the branch.
     let head = (2..=end).rev().find(|&i| {
         ["公司", "集团", "合伙企业", "银行", "事务所", "中心"]
@@ -285,14 +295,11 @@ fn split_branch(text: &mut Vec<char>) -> Option<String> {
 fn strip_legal(text: &mut Vec<char>) {
     // Twice: 某某集团 + 有限公司.
     for _ in 0..3 {
-        let Some(l) = LEGAL.iter().find(|l| {
-            let n = l.chars().count();
-            ends_with(text, l) && text.len() >= n + if n == 1 { 4 } else { 2 }
-        }) else {
+        let long = text.len();
+        let Some(n) = LEGAL_ENDINGS.find(text, |n| long >= n + if n == 1 { 4 } else { 2 }) else {
             return;
         };
-        let keep = text.len() - l.chars().count();
-        text.truncate(keep);
+        text.truncate(long - n);
     }
 }
 
@@ -320,24 +327,21 @@ fn strip_regions(text: &mut Vec<char>, region: &mut Region) {
 
 /// Characters of `core` that are brand: the rest is trade words.
 fn brand_length(core: &[char]) -> usize {
-    let (trades, longest) = &*TRADES;
+    let trades = &*TRADES;
     let mut end = core.len();
-    loop {
-        let cut = (1..=*longest)
-            .rev()
-            .find(|&n| end >= n + 2 && trades.contains(&core[end - n..end]));
-        match cut {
-            Some(n) => end -= n,
-            None => return end,
-        }
+    while let Some(n) = trades.find(&core[..end], |n| end >= n + 2) {
+        end -= n;
     }
+    end
 }
 
-static CITY_SOUNDS: LazyLock<Vec<(String, u16)>> = LazyLock::new(|| {
-    DIVISIONS
-        .city_names()
-        .map(|(i, n)| (pinyin(n), i))
-        .collect()
+static CITY_SOUNDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
+    let mut out = HashMap::new();
+    for (i, n) in DIVISIONS.city_names() {
+        // Of two cities of one sound the first listed counts.
+        out.entry(pinyin(n)).or_insert(i);
+    }
+    out
 });
 
 fn latin(folded: &str) -> Option<OrgName> {
@@ -356,8 +360,8 @@ fn latin(folded: &str) -> Option<OrgName> {
     let mut region = Region::default();
     let mut kept: Vec<&str> = Vec::new();
     for (i, t) in tokens.iter().enumerate() {
-        let city = CITY_SOUNDS.iter().find(|(s, _)| s == t).map(|x| x.1);
-        let legal = i > 0 && LATIN_LEGAL.contains(t);
+        let city = CITY_SOUNDS.get(*t).copied();
+        let legal = i > 0 && LATIN_LEGAL_WORDS.contains(t);
         match city {
             Some(c)
                 if tokens.len() > 2
@@ -373,7 +377,7 @@ fn latin(folded: &str) -> Option<OrgName> {
         kept = tokens;
     }
     let mut brand_tokens = kept.len();
-    while brand_tokens > 1 && LATIN_TRADES.contains(&kept[brand_tokens - 1]) {
+    while brand_tokens > 1 && LATIN_TRADE_WORDS.contains(kept[brand_tokens - 1]) {
         brand_tokens -= 1;
     }
     let core: Vec<char> = kept.concat().chars().collect();

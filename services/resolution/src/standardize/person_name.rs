@@ -1,6 +1,8 @@
 //! Names of persons: surname, given name, and what people call each other instead.
 
-use super::text::{fold, is_han, pinyin};
+use std::sync::LazyLock;
+
+use super::text::{Endings, fold, is_han, pinyin};
 
 /// A person's name in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,15 +166,13 @@ fn surname_length(name: &[char]) -> usize {
         .map_or(1, |c| c.chars().count())
 }
 
+static HONORIFIC_ENDINGS: LazyLock<Endings> =
+    LazyLock::new(|| Endings::new(HONORIFICS.iter().copied()));
+
 /// Whether a short text ends in an honorific after at least a surname.
 pub fn has_honorific(text: &[char]) -> bool {
-    HONORIFICS.iter().any(|h| {
-        if text.last().copied() != h.chars().next_back() {
-            return false;
-        }
-        let n = h.chars().count();
-        text.len() > n && text.iter().rev().copied().take(n).eq(h.chars().rev())
-    })
+    let n = text.len();
+    HONORIFIC_ENDINGS.find(text, |h| h < n).is_some()
 }
 
 /// Parses one name; `None` when nothing comparable remains.
@@ -201,17 +201,17 @@ fn chinese(folded: &str) -> Option<PersonName> {
     let mut honorific = false;
     // Not while it would leave nothing; a single last character such as 工 is an honorific only
     // after a bare surname, because given names end in it too.
-    while let Some(h) = HONORIFICS.iter().find(|h| {
-        if name.last().copied() != h.chars().next_back() {
-            return false;
-        }
-        let n = h.chars().count();
-        let rest = name.len().saturating_sub(n);
-        let ends = name.iter().rev().copied().take(n).eq(h.chars().rev());
-        ends && rest >= 1 && (n > 1 || rest == surname_length(&name) || (**h == "总" && rest <= 3))
-    }) {
-        let keep = name.len() - h.chars().count();
-        name.truncate(keep);
+    loop {
+        let (long, last) = (name.len(), name.last().copied());
+        let found = HONORIFIC_ENDINGS.find(&name, |n| {
+            let rest = long.saturating_sub(n);
+            rest >= 1
+                && (n > 1 || rest == surname_length(&name) || (last == Some('总') && rest <= 3))
+        });
+        let Some(n) = found else {
+            break;
+        };
+        name.truncate(long - n);
         honorific = true;
     }
     // 小王, 老李, 阿强: a familiar prefix before one character.

@@ -6,6 +6,8 @@ use std::{
     sync::LazyLock,
 };
 
+use super::text::ByChar;
+
 /// What a piece of text names. Numbers index the tables of [`Divisions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -55,8 +57,8 @@ pub struct Divisions {
     cities: Vec<City>,
     districts: Vec<(u16, String)>,
     by_code: BTreeMap<u16, u16>,
-    heads: HashMap<char, Vec<(Vec<char>, Place)>>,
-    tails: HashMap<char, Vec<(Vec<char>, Place)>>,
+    heads: ByChar<Vec<(Vec<char>, Place)>>,
+    tails: ByChar<Vec<(Vec<char>, Place)>>,
     in_city: HashMap<u16, Vec<(Vec<char>, u16)>>,
 }
 
@@ -162,7 +164,7 @@ fn short_of(name: &str) -> String {
     }
 }
 
-fn index(map: &mut HashMap<char, Vec<(Vec<char>, Place)>>, at: char, name: &[char], place: Place) {
+fn index(map: &mut BTreeMap<char, Vec<(Vec<char>, Place)>>, at: char, name: &[char], place: Place) {
     let list = map.entry(at).or_default();
     if !list.iter().any(|(n, _)| n == name) {
         list.push((name.to_vec(), place));
@@ -176,8 +178,8 @@ impl Divisions {
             cities: Vec::new(),
             districts: Vec::new(),
             by_code: BTreeMap::new(),
-            heads: HashMap::new(),
-            tails: HashMap::new(),
+            heads: ByChar::new(BTreeMap::new()),
+            tails: ByChar::new(BTreeMap::new()),
             in_city: HashMap::new(),
         };
         for line in include_str!("divisions.txt")
@@ -246,18 +248,21 @@ impl Divisions {
                 }
             }
         }
+        let (mut heads, mut tails) = (BTreeMap::new(), BTreeMap::new());
         for (name, place) in names {
             let chars: Vec<char> = name.chars().collect();
             if let (Some(&first), Some(&last)) = (chars.first(), chars.last())
                 && chars.len() >= 2
             {
-                index(&mut d.heads, first, &chars, place);
-                index(&mut d.tails, last, &chars, place);
+                index(&mut heads, first, &chars, place);
+                index(&mut tails, last, &chars, place);
             }
         }
-        for list in d.heads.values_mut().chain(d.tails.values_mut()) {
-            list.sort_by_key(|(n, _)| std::cmp::Reverse(n.len()));
+        for list in heads.values_mut().chain(tails.values_mut()) {
+            list.sort_by_key(|(n, _): &(Vec<char>, Place)| std::cmp::Reverse(n.len()));
         }
+        d.heads = ByChar::new(heads);
+        d.tails = ByChar::new(tails);
         for (i, (city, n)) in d.districts.iter().enumerate() {
             let list = d.in_city.entry(*city).or_default();
             list.push((n.chars().collect(), i as u16));
@@ -274,7 +279,7 @@ impl Divisions {
 
     /// The longest division name at the start of `text`: its length in characters and place.
     pub fn at_start(&self, text: &[char]) -> Option<(usize, Place)> {
-        let list = self.heads.get(text.first()?)?;
+        let list = self.heads.get(*text.first()?)?;
         list.iter()
             .find(|(n, _)| text.starts_with(n))
             .map(|(n, p)| (n.len(), *p))
@@ -282,7 +287,7 @@ impl Divisions {
 
     /// The longest division name at the end of `text`.
     pub fn at_end(&self, text: &[char]) -> Option<(usize, Place)> {
-        let list = self.tails.get(text.last()?)?;
+        let list = self.tails.get(*text.last()?)?;
         list.iter()
             .find(|(n, _)| text.ends_with(n))
             .map(|(n, p)| (n.len(), *p))

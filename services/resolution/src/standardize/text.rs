@@ -1,6 +1,108 @@
 //! Folding text: what every standardizer starts with.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
+
+const HAN: std::ops::RangeInclusive<char> = '\u{4e00}'..='\u{9fff}';
+
+/// Han characters that stay as they are whatever stands beside them: one bit each.
+static SIMPLE: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    // These change, or not, with their neighbours.
+    const BY_NEIGHBOUR: &str = "兒覆夥藉瞭麽幺於乾著苧闔鍾讎畫";
+    let mut bits = vec![0_u64; 20_992_usize.div_ceil(64)];
+    for (i, c) in HAN.enumerate() {
+        let mut text = [0; 4];
+        let text = c.encode_utf8(&mut text);
+        if !BY_NEIGHBOUR.contains(c) && fast2s::convert(text) == *text {
+            bits[i / 64] |= 1 << (i % 64);
+        }
+    }
+    bits
+});
+
+/// Whether simplifying leaves a character of the common block alone.
+fn is_simple(c: char) -> bool {
+    let i = (u32::from(c) as usize).wrapping_sub(0x4e00);
+    SIMPLE.get(i / 64).is_some_and(|b| b >> (i % 64) & 1 == 1)
+}
+
+/// Texts found by their last character, in the order given.
+pub(crate) struct Endings {
+    by_last: ByChar<Vec<Vec<char>>>,
+}
+
+impl Endings {
+    pub(crate) fn new<'a>(list: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut by: std::collections::BTreeMap<char, Vec<Vec<char>>> = Default::default();
+        for text in list {
+            let chars: Vec<char> = text.chars().collect();
+            if let Some(last) = chars.last() {
+                by.entry(*last).or_default().push(chars);
+            }
+        }
+        Self {
+            by_last: ByChar::new(by),
+        }
+    }
+
+    /// How many characters the first one has that `text` ends with and `accept` takes.
+    pub(crate) fn find(&self, text: &[char], accept: impl Fn(usize) -> bool) -> Option<usize> {
+        let list = self.by_last.get(*text.last()?)?;
+        let found = list.iter().find(|e| accept(e.len()) && text.ends_with(e));
+        found.map(Vec::len)
+    }
+}
+
+/// A table by character: one look for the common Han block, a search for the rest.
+pub(crate) struct ByChar<T> {
+    /// Place in `list` plus one; 0 when there is none.
+    han: Vec<u16>,
+    list: Vec<(char, T)>,
+}
+
+impl<T> ByChar<T> {
+    pub(crate) fn new(of: std::collections::BTreeMap<char, T>) -> Self {
+        let list: Vec<(char, T)> = of.into_iter().collect();
+        let mut han = vec![0; 20_992];
+        for (at, (c, _)) in list.iter().enumerate() {
+            if HAN.contains(c) {
+                han[u32::from(*c) as usize - 0x4e00] = u16::try_from(at + 1).unwrap_or(0);
+            }
+        }
+        Self { han, list }
+    }
+
+    pub(crate) fn get(&self, c: char) -> Option<&T> {
+        let at = if HAN.contains(&c) {
+            usize::from(self.han[u32::from(c) as usize - 0x4e00]).checked_sub(1)?
+        } else {
+            self.list.binary_search_by_key(&c, |x| x.0).ok()?
+        };
+        self.list.get(at).map(|x| &x.1)
+    }
+}
+
+/// A set of texts that is asked often: by length first.
+pub(crate) struct Words {
+    by_length: Vec<Vec<&'static str>>,
+}
+
+impl Words {
+    pub(crate) fn new(list: &[&'static str]) -> Self {
+        let most = list.iter().map(|w| w.len()).max().unwrap_or(0);
+        let mut by_length: Vec<Vec<&'static str>> = vec![Vec::new(); most + 1];
+        for w in list {
+            by_length[w.len()].push(w);
+        }
+        by_length.iter_mut().for_each(|l| l.sort_unstable());
+        Self { by_length }
+    }
+    pub(crate) fn contains(&self, word: &str) -> bool {
+        let list = self.by_length.get(word.len());
+        list.is_some_and(|l| l.binary_search(&word).is_ok())
+    }
+}
 
 /// Folds text for comparing: at most `max` characters of NFKC (full width becomes half width),
 /// traditional Chinese becomes simplified, letters become lower-case, control and format
@@ -17,7 +119,7 @@ pub fn fold(text: &str, max: usize) -> String {
 fn fold_plain(text: &str, max: usize) -> Option<String> {
     let mut out = String::with_capacity(text.len().min(max * 4));
     let mut blank = true;
-    let mut han = false;
+    let mut simple = true;
     let mut count = 0;
     for c in text.chars().take(max * 4) {
         if count >= max {
@@ -26,7 +128,7 @@ fn fold_plain(text: &str, max: usize) -> Option<String> {
         let c = match c {
             ' '..='~' | '\t' | '\n' | '\r' => c,
             '\u{4e00}'..='\u{9fff}' => {
-                han = true;
+                simple &= is_simple(c);
                 c
             }
             // NFKC takes each to the ASCII character at this distance.
@@ -47,7 +149,7 @@ fn fold_plain(text: &str, max: usize) -> Option<String> {
         }
     }
     out.truncate(out.trim_end().len());
-    Some(if han { fast2s::convert(&out) } else { out })
+    Some(if simple { out } else { fast2s::convert(&out) })
 }
 
 fn fold_any(text: &str, max: usize) -> String {
@@ -107,17 +209,24 @@ pub fn digits(text: &str) -> String {
 /// Toneless pinyin of the Han characters of `text`, syllables joined; other letters and
 /// digits stay.
 pub fn pinyin(text: &str) -> String {
-    use pinyin::ToPinyin;
-    let mut out = String::new();
+    let mut out = String::with_capacity(text.len() * 2);
     for c in text.chars() {
-        match c.to_pinyin() {
-            Some(p) => out.push_str(p.plain()),
-            None if c.is_alphanumeric() => out.push(c),
-            None => {}
-        }
+        push_pinyin(c, &mut out);
     }
+    out
+}
+
+/// Adds what [`pinyin`] says of one character.
+pub(crate) fn push_pinyin(c: char, out: &mut String) {
+    use pinyin::ToPinyin;
     // ü is written v in addresses and domains, u in passports: keep one.
-    out.replace('ü', "v")
+    match c.to_pinyin() {
+        Some(p) if p.plain().is_ascii() => out.push_str(p.plain()),
+        Some(p) => out.extend(p.plain().chars().map(|c| if c == 'ü' { 'v' } else { c })),
+        None if c == 'ü' => out.push('v'),
+        None if c.is_alphanumeric() => out.push(c),
+        None => {}
+    }
 }
 
 /// Optimal string alignment distance (edits and swaps of neighbours), or `None` when it is
