@@ -39,6 +39,7 @@ pub struct DatabaseSection {
     pub acquire_seconds: u64,
     pub statement_seconds: u64,
     pub lock_seconds: u64,
+    pub idle_seconds: u64,
 }
 
 impl std::fmt::Debug for DatabaseSection {
@@ -102,6 +103,7 @@ impl CustomerConfig {
         config.acquire_timeout = Duration::from_secs(section.acquire_seconds);
         config.statement_timeout = Duration::from_secs(section.statement_seconds);
         config.lock_timeout = Duration::from_secs(section.lock_seconds);
+        config.idle_timeout = Duration::from_secs(section.idle_seconds.max(1));
         config
     }
 

@@ -26,6 +26,11 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
     /// Longest wait for a lock before the transaction is tried anew.
     pub lock_timeout: Duration,
+    /// PostgreSQL only: how long a transaction may do nothing before the server ends it and its
+    /// locks are free. So long others wait for a process that was stopped in the middle, and
+    /// when that process goes on, it finds its transaction gone. More than the longest
+    /// computation between two statements.
+    pub idle_timeout: Duration,
 }
 
 impl std::fmt::Debug for DatabaseConfig {
@@ -39,7 +44,8 @@ impl std::fmt::Debug for DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// The defaults: 8 connections, 30 s for a connection and a statement, 10 s for a lock.
+    /// The defaults: 8 connections, 30 s for a connection and a statement, 10 s for a lock, 20 s
+    /// of doing nothing in a transaction.
     pub fn new(service: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             service: service.into(),
@@ -49,6 +55,7 @@ impl DatabaseConfig {
             acquire_timeout: Duration::from_secs(30),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(20),
         }
     }
 

@@ -21,15 +21,18 @@ use tokio::sync::watch;
 use crate::{
     changelog,
     config::{DatabaseConfig, Place},
-    error::{from_sqlx, is_conflict},
+    error::{from_sqlx, is_conflict, is_lost},
     holder::{Holder, private},
     migrate::{self, Migrations},
-    sql::{Conn, ConnInner, Engine},
+    sql::{Conn, ConnInner, Engine, Session},
     tx::{Home, Reader, Tx},
 };
 
 /// How often a write is tried in all before its `WRITE_CONFLICT` is returned.
 pub const WRITE_ATTEMPTS: u32 = 10;
+
+/// How often a write is tried in all when its connection is lost before the commit.
+pub const LOST_ATTEMPTS: u32 = 3;
 
 /// How long [`Database::close`] waits for connections in use.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(20);
@@ -41,6 +44,7 @@ pub struct Database(Arc<Shared>);
 struct Shared {
     pools: Pools,
     service: String,
+    statement_timeout: Duration,
     head: watch::Sender<i64>,
     conflicts: AtomicU64,
     // The last field, so that the file is given free after its connections.
@@ -96,6 +100,7 @@ impl Database {
         };
         let db = Self(Arc::new(Shared {
             pools,
+            statement_timeout: config.statement_timeout,
             service: config.service,
             head: watch::Sender::new(0),
             conflicts: AtomicU64::new(0),
@@ -130,7 +135,8 @@ impl Database {
     /// ```
     ///
     /// On a conflict with another transaction (`WRITE_CONFLICT`) the whole work runs again, up
-    /// to [`WRITE_ATTEMPTS`] times: it must have no effect outside the transaction, so the
+    /// to [`WRITE_ATTEMPTS`] times, and up to [`LOST_ATTEMPTS`] times when the connection is lost
+    /// before the commit: it must have no effect outside the transaction, so the
     /// closure can read what is around it but not change it, and gives its result back. Any
     /// other error, a panic, or dropping the future rolls everything back.
     pub async fn write<T, Done>(&self, work: impl FnMut(Tx) -> Done) -> Result<T, Failure>
@@ -152,14 +158,28 @@ impl Database {
         loop {
             attempt += 1;
             let home = Home::default();
-            let done = work(self.begin().await?.lent(&home)).await;
-            let done = match (done, home.take()) {
-                (Ok(value), Some(tx)) => self.commit(tx).await.map(|position| (value, position)),
-                (Ok(_), None) => Err(Failure::internal("the work kept its transaction")),
-                (Err(failure), _) => Err(failure),
+            let worked = match self.begin().await {
+                Ok(tx) => work(tx.lent(&home)).await,
+                Err(failure) => Err(failure),
+            };
+            // After a commit without an answer nobody knows; before it nothing was done.
+            let lost = |failure: &Failure| is_lost(failure) && attempt < LOST_ATTEMPTS;
+            let (done, again) = match (worked, home.take()) {
+                (Ok(value), Some(tx)) => {
+                    let committed = self.commit(tx).await;
+                    (committed.map(|position| (value, position)), false)
+                }
+                (Ok(_), None) => (
+                    Err(Failure::internal("the work kept its transaction")),
+                    false,
+                ),
+                (Err(failure), _) => {
+                    let again = lost(&failure);
+                    (Err(failure), again)
+                }
             };
             match done {
-                Err(failure) if is_conflict(&failure) && attempt < WRITE_ATTEMPTS => {
+                Err(failure) if again || is_conflict(&failure) && attempt < WRITE_ATTEMPTS => {
                     let nth = self.0.conflicts.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(pause(attempt, nth)).await;
                 }
@@ -178,9 +198,15 @@ impl Database {
                     .await
                     .map_err(from_sqlx)?,
             ),
-            Pools::Postgres(pool) => ConnInner::PostgresTx(pool.begin().await.map_err(from_sqlx)?),
+            Pools::Postgres(pool) => {
+                ConnInner::Postgres(self.session(pool).await?.begin("BEGIN").await?)
+            }
         };
         Ok(Tx::new(Conn(inner)))
+    }
+
+    async fn session(&self, pool: &PgPool) -> Result<Session, Failure> {
+        Session::acquire(pool, self.0.statement_timeout).await
     }
 
     /// Commits, wakes whoever waits for changes, and gives the position of the last one.
@@ -201,7 +227,7 @@ impl Database {
     pub async fn read(&self) -> Result<Reader, Failure> {
         let conn = match &self.0.pools {
             Pools::Sqlite { readers, .. } => Conn::of_sqlite(readers).await?,
-            Pools::Postgres(pool) => Conn::of_postgres(pool).await?,
+            Pools::Postgres(pool) => Conn(ConnInner::Postgres(self.session(pool).await?)),
         };
         Ok(Reader(conn))
     }
@@ -216,10 +242,11 @@ impl Database {
                     .await
                     .map_err(from_sqlx)?,
             ),
-            Pools::Postgres(pool) => ConnInner::PostgresTx(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await
-                    .map_err(from_sqlx)?,
+            Pools::Postgres(pool) => ConnInner::Postgres(
+                self.session(pool)
+                    .await?
+                    .begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
             ),
         };
         Ok(Reader(Conn(inner)))
@@ -366,11 +393,24 @@ fn postgres_options(config: &DatabaseConfig) -> Result<PgConnectOptions, Failure
                 config.statement_timeout.as_millis().to_string(),
             ),
             ("lock_timeout", config.lock_timeout.as_millis().to_string()),
-            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+            (
+                "idle_in_transaction_session_timeout",
+                config.idle_timeout.as_millis().to_string(),
+            ),
             ("timezone", "UTC".to_owned()),
             ("synchronous_commit", "on".to_owned()),
         ]))
 }
+
+/// How long a connection that was idle may take to say that it lives.
+const PING: Duration = Duration::from_secs(2);
+
+/// Lets the server notice that a client is gone without a word, so that its locks do not stay: TCP
+/// of its own accord asks after two hours. Relatives of PostgreSQL know some of these settings.
+const SERVER_WATCHES: &str = "SELECT set_config(wanted.name, wanted.value, false) \
+     FROM (VALUES ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), \
+     ('tcp_keepalives_count', '4'), ('tcp_user_timeout', '30000')) AS wanted (name, value) \
+     JOIN pg_settings ON pg_settings.name = wanted.name";
 
 async fn open_postgres(config: &DatabaseConfig, migrations: &Migrations) -> Result<Pools, Failure> {
     let options = postgres_options(config)?;
@@ -384,9 +424,18 @@ async fn open_postgres(config: &DatabaseConfig, migrations: &Migrations) -> Resu
         .before_acquire(|conn, state| {
             Box::pin(async move {
                 if state.idle_for > Duration::from_secs(1) {
-                    sqlx::Connection::ping(conn).await?;
+                    let answer = tokio::time::timeout(PING, sqlx::Connection::ping(conn)).await;
+                    answer.unwrap_or_else(|_| {
+                        Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+                    })?;
                 }
                 Ok(true)
+            })
+        })
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                sqlx::Executor::execute(conn, SERVER_WATCHES).await?;
+                Ok(())
             })
         })
         .connect_with(options)

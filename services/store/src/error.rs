@@ -15,6 +15,31 @@ pub fn is_conflict(failure: &Failure) -> bool {
     failure.code == Code::Aborted && failure.reason == WRITE_CONFLICT
 }
 
+/// Whether a new attempt of the whole transaction may succeed because it was the connection that
+/// failed, before anything was committed.
+pub(crate) fn is_lost(failure: &Failure) -> bool {
+    failure.code == Code::Unavailable && failure.reason == "DATABASE_UNREACHABLE"
+}
+
+/// Whether the connection cannot be used after this error.
+pub(crate) fn ends_session(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(e) => {
+            let code = e.code().unwrap_or_default();
+            // Idle in a transaction, idle at all, transaction too long; then what shutting down,
+            // crashes and lost connections are reported as. 57014 is a cancelled statement.
+            matches!(&*code, "25P03" | "25P04" | "57P05")
+                || code.starts_with("08")
+                || code.starts_with("57P")
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 /// The failure that stands for a driver's error. It never holds a stored value.
 pub fn from_sqlx(error: sqlx::Error) -> Failure {
     match &error {
@@ -80,6 +105,8 @@ fn from_postgres(code: &str, e: &dyn sqlx::error::DatabaseError) -> Failure {
         "40001" | "40P01" | "55P03" => conflict(),
         "23505" => exists(constraint),
         "23503" => broken_reference(constraint),
+        // The server ended a session that did nothing in its transaction: this process was stopped.
+        "25P03" | "25P04" => unreachable_database(format!("sqlstate {code}")),
         "57014" => Failure::new(
             Code::DeadlineExceeded,
             "STATEMENT_TIMEOUT",

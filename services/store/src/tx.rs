@@ -152,13 +152,12 @@ impl Tx {
             .take()
             .expect("a transaction is whole until it is handed on");
         match state.conn.0 {
-            ConnInner::SqliteTx(tx) => tx.commit().await,
-            ConnInner::PostgresTx(tx) => tx.commit().await,
-            ConnInner::SqliteConn(_) | ConnInner::PostgresConn(_) => {
+            ConnInner::SqliteTx(tx) => tx.commit().await.map_err(from_sqlx)?,
+            ConnInner::Postgres(session) => session.commit().await?,
+            ConnInner::SqliteConn(_) => {
                 return Err(Failure::internal("a write without a transaction"));
             }
         }
-        .map_err(from_sqlx)?;
         Ok(position)
     }
 }

@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 
 use jinke_types::Failure;
 use sqlx::{
-    AssertSqlSafe, Executor as _, Pool, Postgres, Sqlite, Transaction,
+    AssertSqlSafe, Executor as _, Pool, Sqlite, Transaction,
     pool::PoolConnection,
-    postgres::{PgArguments, PgConnection},
+    postgres::PgArguments,
     sqlite::{SqliteArguments, SqliteConnection},
 };
 
-use super::{Arg, Row, Rows, Sql, row::Inner as RowInner, rows::Column};
+use tokio::time::timeout;
+
+use super::{Arg, Row, Rows, Session, Sql, row::Inner as RowInner, rows::Column};
 use crate::error::from_sqlx;
 
 /// Which database this is.
@@ -33,13 +35,12 @@ pub struct Conn(pub(crate) Inner);
 pub(crate) enum Inner {
     SqliteTx(Transaction<'static, Sqlite>),
     SqliteConn(PoolConnection<Sqlite>),
-    PostgresTx(Transaction<'static, Postgres>),
-    PostgresConn(PoolConnection<Postgres>),
+    Postgres(Session),
 }
 
 enum Link<'a> {
     Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut Session),
 }
 
 /// Rows of one SQLite statement at most. Batches are cut into powers of two up to this, so
@@ -56,18 +57,12 @@ impl Conn {
             pool.acquire().await.map_err(from_sqlx)?,
         )))
     }
-    pub(crate) async fn of_postgres(pool: &Pool<Postgres>) -> Result<Self, Failure> {
-        Ok(Self(Inner::PostgresConn(
-            pool.acquire().await.map_err(from_sqlx)?,
-        )))
-    }
 
     fn link(&mut self) -> Link<'_> {
         match &mut self.0 {
             Inner::SqliteTx(c) => Link::Sqlite(c),
             Inner::SqliteConn(c) => Link::Sqlite(c),
-            Inner::PostgresTx(c) => Link::Postgres(c),
-            Inner::PostgresConn(c) => Link::Postgres(c),
+            Inner::Postgres(c) => Link::Postgres(c),
         }
     }
 
@@ -75,7 +70,7 @@ impl Conn {
     pub const fn engine(&self) -> Engine {
         match &self.0 {
             Inner::SqliteTx(_) | Inner::SqliteConn(_) => Engine::Sqlite,
-            Inner::PostgresTx(_) | Inner::PostgresConn(_) => Engine::Postgres,
+            Inner::Postgres(_) => Engine::Postgres,
         }
     }
 
@@ -101,7 +96,8 @@ impl Conn {
                     AssertSqlSafe(sql.into_postgres(has_list)),
                     postgres_arguments(args)?,
                 );
-                let rows = c.fetch_all(query).await.map_err(from_sqlx)?;
+                let rows = timeout(c.patience(), c.link().fetch_all(query)).await;
+                let rows = c.done(rows)?;
                 Ok(rows
                     .into_iter()
                     .map(|r| Row(RowInner::Postgres(r)))
@@ -142,7 +138,8 @@ impl Conn {
                     AssertSqlSafe(sql.into_postgres(has_list)),
                     postgres_arguments(args)?,
                 );
-                Ok(c.execute(query).await.map_err(from_sqlx)?.rows_affected())
+                let done = timeout(c.patience(), c.link().execute(query)).await;
+                Ok(c.done(done)?.rows_affected())
             }
         }
     }
@@ -191,7 +188,8 @@ impl Conn {
                         column.bind(&mut arguments)?;
                     }
                     let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-                    touched += c.execute(query).await.map_err(from_sqlx)?.rows_affected();
+                    let done = timeout(c.patience(), c.link().execute(query)).await;
+                    touched += c.done(done)?.rows_affected();
                     left -= size;
                 }
             }

@@ -8,12 +8,14 @@ mod arg;
 mod conn;
 mod row;
 mod rows;
+mod session;
 
 pub use arg::{Arg, Sql};
 pub(crate) use conn::Inner as ConnInner;
 pub use conn::{Conn, Engine};
 pub use row::Row;
 pub use rows::Rows;
+pub(crate) use session::Session;
 
 /// The arguments of a statement: `args![id, name.as_str(), None::<i64>]`.
 ///

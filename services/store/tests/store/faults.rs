@@ -234,3 +234,124 @@ async fn a_lost_connection_rolls_back_and_is_replaced() {
     other.close().await;
     place.remove().await;
 }
+
+/// A process that is stopped in the middle of a transaction does nothing in it. The others wait no
+/// longer than that is allowed for, and when it goes on, what it did is gone and is done anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_in_a_transaction_is_shut_out() {
+    let place = Place::new(Engine::Postgres).await;
+    let mut config = place.config();
+    config.idle_timeout = Duration::from_millis(700);
+    let open = async || Database::open(config.clone(), &MIGRATIONS).await.unwrap();
+    let (stopped, other) = (open().await, open().await);
+    let attempts = std::sync::atomic::AtomicU32::new(0);
+    let slow = stopped.write(async |mut tx| {
+        tx.lock("turn").await?;
+        let attempt = attempts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        tx.execute(
+            "INSERT INTO things (id) VALUES ($1)",
+            args![i64::from(attempt) + 10],
+        )
+        .await?;
+        if attempt == 0 {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        tx.execute("INSERT INTO things (id) VALUES (2)", args![])
+            .await
+    });
+    let quick = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let began = std::time::Instant::now();
+        let done = other
+            .write(async |mut tx| {
+                tx.lock("turn").await?;
+                tx.execute("INSERT INTO things (id) VALUES (1)", args![])
+                    .await
+            })
+            .await;
+        (done, began.elapsed())
+    };
+    let (slow, (quick, waited)) = tokio::join!(slow, quick);
+    assert_eq!((slow, quick), (Ok(1), Ok(1)));
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
+    let mut reader = other.read().await.unwrap();
+    let ids: Vec<i64> = reader
+        .fetch_all("SELECT id FROM things ORDER BY id", args![])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.i64("id").unwrap())
+        .collect();
+    assert_eq!(ids, [1, 2, 11], "the first attempt left nothing");
+    drop(reader);
+    stopped.close().await;
+    other.close().await;
+    place.remove().await;
+}
+
+/// A server that takes everything and answers nothing, as behind a network that swallows packets:
+/// the statement is given up, its connection closed, and the next goes through again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_holds_nobody_for_ever() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let place = Place::new(Engine::Postgres).await;
+    let url = place.config().url;
+    let after = url.split_once('@').unwrap().1;
+    let server = after.split('/').next().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let between = listener.local_addr().unwrap().to_string();
+    let (silence, silent) = tokio::sync::watch::channel(false);
+    let to = server.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(&to).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+            });
+            let mut silent = silent.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 65_536];
+                while let Ok(n @ 1..) = from_server.read(&mut buffer).await {
+                    let _ = silent.wait_for(|silent| !silent).await;
+                    if to_client.write_all(&buffer[..n]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let mut config = place.config();
+    config.url = url.replace(&server, &between);
+    config.statement_timeout = Duration::from_millis(500);
+    config.max_connections = 2;
+    config.acquire_timeout = Duration::from_secs(4);
+    let db = Database::open(config, &MIGRATIONS).await.unwrap();
+    let put = async |id: i64| {
+        db.write(async |mut tx| {
+            tx.execute("INSERT INTO things (id) VALUES ($1)", args![id])
+                .await
+        })
+        .await
+    };
+    put(1).await.unwrap();
+    silence.send_replace(true);
+    let began = std::time::Instant::now();
+    let failed = put(2).await.unwrap_err();
+    assert_eq!(failed.code, Code::Unavailable, "{failed}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(3), db.ping())
+            .await
+            .is_err()
+            || db.ping().await.is_err()
+    );
+    silence.send_replace(false);
+    let began = std::time::Instant::now();
+    while put(3).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never heals");
+    }
+    db.close().await;
+    place.remove().await;
+}
