@@ -176,7 +176,7 @@ fn run(
         is_last(a).cmp(&is_last(b)).then_with(by_name)
     });
     // Everything below speaks in ranks: the index of a node when sorted by key.
-    let ranked: Vec<Node<'_>> = order.iter().map(|&i| nodes[i]).collect();
+    let ranked: Vec<&Standardized> = order.iter().map(|&i| nodes[i].std).collect();
     let mut groups = Groups::new(&ranked, &rules.exclusive);
     for (j, judgement) in sorted.iter().enumerate() {
         if judgement.kind == JudgementKind::Negative {
@@ -225,20 +225,13 @@ fn run(
             }
         }
     }
-    for e in edges.iter().filter(|e| e.score >= rules.thresholds.merge) {
-        if groups.root(e.a) == groups.root(e.b)
-            || groups.conflict(e.a, e.b, false).is_some()
-            || groups.weak_bridge(e.a, e.b)
-        {
-            continue;
-        }
-        groups.join(e.a, e.b);
+    by_score(&edges, &mut groups, rules, |e| {
         links.push(Link {
             a: e.a,
             b: e.b,
             cause: Cause::Score(e.score),
         });
-    }
+    });
     let reviews = reviews(&edges, &mut groups, &sorted, rules);
     let clusters = groups.clusters();
     let back = |r: usize| order[r];
@@ -294,6 +287,47 @@ fn run(
             })
             .collect(),
     }
+}
+
+/// Joins groups by scores, the best first.
+fn by_score(
+    edges: &[Edge],
+    groups: &mut Groups<'_>,
+    rules: &RuleSet,
+    mut linked: impl FnMut(&Edge),
+) {
+    for e in edges.iter().filter(|e| e.score >= rules.thresholds.merge) {
+        if groups.root(e.a) == groups.root(e.b)
+            || groups.conflict(e.a, e.b, false).is_some()
+            || groups.weak_bridge(e.a, e.b)
+        {
+            continue;
+        }
+        groups.join(e.a, e.b);
+        linked(e);
+    }
+}
+
+/// The clusters of [`cluster`] where there are no judgements: `records` are in the order of their
+/// keys, `edges` hold each pair once, smaller index first, all at or above the review threshold.
+pub(crate) fn partition(
+    records: &[&Standardized],
+    edges: &mut [Edge],
+    rules: &RuleSet,
+) -> Vec<Vec<usize>> {
+    if let ([a, b], [e]) = (records, &*edges) {
+        let joined = e.score >= rules.thresholds.merge && !group::apart(a, b, &rules.exclusive);
+        return if joined {
+            vec![vec![0, 1]]
+        } else {
+            vec![vec![0], vec![1]]
+        };
+    }
+    edges.sort_unstable_by(|x, y| y.score.cmp(&x.score).then((x.a, x.b).cmp(&(y.a, y.b))));
+    let mut groups = Groups::new(records, &rules.exclusive);
+    groups.set_pairs(edges);
+    by_score(edges, &mut groups, rules, |_| {});
+    groups.clusters()
 }
 
 /// The records a judgement names, sorted: its place among judgements does not depend on which

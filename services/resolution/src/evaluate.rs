@@ -1,7 +1,5 @@
 //! Measuring a clustering against known truth.
 
-use std::collections::BTreeMap;
-
 /// Precision, recall and F1, for reports only: no decision uses them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Quality {
@@ -32,42 +30,59 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 1.0 }
 }
 
-/// Sizes of (cluster, entity) intersections, of clusters, and of entities.
-type Tables = (
-    BTreeMap<(usize, usize), u64>,
-    BTreeMap<usize, u64>,
-    BTreeMap<usize, u64>,
-);
+/// How many records each cluster, each entity, and each both have.
+struct Tables {
+    both: Vec<(usize, usize, u64)>,
+    clusters: Vec<u64>,
+    entities: Vec<u64>,
+}
+
+/// Labels as numbers from 0, and how many there are.
+fn numbered(labels: &[usize]) -> (Vec<usize>, usize) {
+    let mut sorted = labels.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let number = |l: &usize| sorted.binary_search(l).unwrap_or(0);
+    (labels.iter().map(number).collect(), sorted.len())
+}
 
 fn tables(predicted: &[usize], truth: &[usize]) -> Tables {
-    let mut t: Tables = Default::default();
-    for (&p, &e) in predicted.iter().zip(truth) {
-        *t.0.entry((p, e)).or_default() += 1;
-        *t.1.entry(p).or_default() += 1;
-        *t.2.entry(e).or_default() += 1;
+    let ((p, n), (e, m)) = (numbered(predicted), numbered(truth));
+    let mut t = Tables {
+        both: Vec::new(),
+        clusters: vec![0; n],
+        entities: vec![0; m],
+    };
+    let mut pairs: Vec<(usize, usize)> = p.into_iter().zip(e).collect();
+    pairs.sort_unstable();
+    for same in pairs.chunk_by(|x, y| x == y) {
+        let (p, e) = same[0];
+        t.both.push((p, e, same.len() as u64));
+        t.clusters[p] += same.len() as u64;
+        t.entities[e] += same.len() as u64;
     }
     t
 }
 
 /// Pairwise quality. Both slices give a label per record, in one order of records.
 pub fn pairwise(predicted: &[usize], truth: &[usize]) -> Quality {
-    let (both, clusters, entities) = tables(predicted, truth);
+    let t = tables(predicted, truth);
     let pairs = |n: &u64| (n * (n - 1) / 2) as f64;
-    let hit: f64 = both.values().map(pairs).sum();
-    let said: f64 = clusters.values().map(pairs).sum();
-    let real: f64 = entities.values().map(pairs).sum();
+    let hit: f64 = t.both.iter().map(|b| pairs(&b.2)).sum();
+    let said: f64 = t.clusters.iter().map(pairs).sum();
+    let real: f64 = t.entities.iter().map(pairs).sum();
     Quality::of(ratio(hit, said), ratio(hit, real))
 }
 
 /// B-cubed quality (Bagga and Baldwin, 1998): precision and recall averaged over records.
 pub fn b_cubed(predicted: &[usize], truth: &[usize]) -> Quality {
-    let (both, clusters, entities) = tables(predicted, truth);
+    let t = tables(predicted, truth);
     let n = predicted.len() as f64;
     let (mut p, mut r) = (0.0, 0.0);
-    for (&(c, e), &k) in &both {
+    for &(c, e, k) in &t.both {
         let k = k as f64;
-        p += k * k / clusters[&c] as f64;
-        r += k * k / entities[&e] as f64;
+        p += k * k / t.clusters[c] as f64;
+        r += k * k / t.entities[e] as f64;
     }
     Quality::of(ratio(p, n), ratio(r, n))
 }

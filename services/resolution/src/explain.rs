@@ -67,7 +67,7 @@ fn shown(std: &Standardized, comparison: &str) -> String {
             if p.full.is_empty() {
                 format!("{}…", p.surname)
             } else {
-                p.full.clone()
+                p.full.to_string()
             }
         };
         std.people.iter().map(one).collect()
@@ -76,7 +76,7 @@ fn shown(std: &Standardized, comparison: &str) -> String {
         let all = std.identifiers().filter(|i| of(&i.scheme));
         all.map(|i| {
             if i.valid {
-                i.text.clone()
+                i.text.to_string()
             } else {
                 format!("{}?", i.text)
             }
@@ -113,9 +113,13 @@ fn shown(std: &Standardized, comparison: &str) -> String {
             .iter()
             .map(|p| Phone::canonical(&p.value))
             .collect(),
-        "email" => std.emails.iter().map(|e| e.value.text.clone()).collect(),
-        "domain" => std.domains.iter().map(|d| d.value.clone()).collect(),
-        "bank" => std.accounts.iter().map(|d| d.value.clone()).collect(),
+        "email" => std
+            .emails
+            .iter()
+            .map(|e| e.value.text.to_string())
+            .collect(),
+        "domain" => std.domains.iter().map(|d| d.value.to_string()).collect(),
+        "bank" => std.accounts.iter().map(|d| d.value.to_string()).collect(),
         "birth" => std
             .births
             .iter()

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use jinke_types::{Address, Datum, PartyKind, RecordKey, Value, attribute};
+use jinke_types::{Address, Datum, PartyKind, Value, attribute};
 
 use super::{
     At, Options, Outcome, Phase, Progress, Semantic, Table,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     NothingGeneric,
     block::{BlockState, Holder, pairs_of, place_of},
-    cluster::{Edge, Node, cluster},
+    cluster::{Edge, partition},
     compare::score,
     rules::RuleSet,
     standardize::{Draft, Hashes, RULE_BITS, Standardized, address, region::Region, text::is_han},
@@ -406,33 +406,29 @@ fn components<'a>(
             let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
             rows.sort_unstable();
             rows.dedup();
-            rows.sort_by_cached_key(|r| table.name(*r as usize));
-            let names: Vec<RecordKey> = rows
+            let mut by_name: Vec<u32> = (0..rows.len() as u32).collect();
+            let name = |i: u32| table.name(rows[i as usize] as usize);
+            by_name.sort_unstable_by(|x, y| name(*x).cmp(&name(*y)));
+            let mut place = vec![0; rows.len()];
+            for (p, i) in by_name.iter().enumerate() {
+                place[*i as usize] = p;
+            }
+            let rank = |row: u32| rows.binary_search(&row).map_or(0, |i| place[i]);
+            let records: Vec<&Standardized> =
+                by_name.iter().map(|i| record(rows[*i as usize])).collect();
+            let mut edges: Vec<Edge> = part
                 .iter()
-                .map(|r| {
-                    let source = &table.sources[table.source_of(*r as usize) as usize];
-                    RecordKey::new(source.clone(), table.key(*r as usize).to_owned())
+                .map(|p| {
+                    let (a, b) = (rank(p.a), rank(p.b));
+                    Edge {
+                        a: a.min(b),
+                        b: a.max(b),
+                        score: p.score,
+                    }
                 })
                 .collect();
-            let place: std::collections::BTreeMap<u32, usize> =
-                rows.iter().enumerate().map(|(i, r)| (*r, i)).collect();
-            let nodes: Vec<Node<'_>> = rows
-                .iter()
-                .zip(&names)
-                .map(|(r, key)| Node {
-                    key,
-                    std: record(*r),
-                })
-                .collect();
-            let edges: Vec<Edge> = part
-                .iter()
-                .map(|p| Edge {
-                    a: place[&p.a],
-                    b: place[&p.b],
-                    score: p.score,
-                })
-                .collect();
-            for c in cluster(&nodes, &edges, &[], rules).clusters {
+            let rows: Vec<u32> = by_name.iter().map(|i| rows[*i as usize]).collect();
+            for c in partition(&records, &mut edges, rules) {
                 let head = rows[c[0]];
                 out.extend(c.iter().map(|i| (rows[*i], head)));
             }

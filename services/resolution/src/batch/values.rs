@@ -161,9 +161,9 @@ pub(super) fn standardize(semantic: Semantic, raw: &str) -> Standard {
         S::Phone => phone(folded),
         S::Email => plain(contact::email(folded).map_or_else(
             || folded.chars().filter(|c| !c.is_whitespace()).collect(),
-            |e| e.text,
+            |e| e.text.into(),
         )),
-        S::Domain => plain(contact::domain(folded).unwrap_or_else(|| alnum(folded))),
+        S::Domain => plain(contact::domain(folded).map_or_else(|| alnum(folded), Into::into)),
         S::Uscc | S::Identifier | S::BankAccount => {
             let code = alnum(folded);
             let mut chars = code.chars();
@@ -214,8 +214,8 @@ fn person(folded: &str) -> Standard {
         && !p.full.is_empty()
     {
         return Standard {
-            text: p.full,
-            words: vec![p.sound],
+            text: p.full.into(),
+            words: vec![p.sound.into()],
             number: 0,
         };
     }

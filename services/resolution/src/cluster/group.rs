@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Edge, Link, Node};
-use crate::standardize::Identifier;
+use super::{Edge, Link};
+use crate::standardize::{Identifier, Standardized};
 
 /// Why two groups cannot be joined, in ranks and judgement indices.
 #[derive(Clone, Debug)]
@@ -33,10 +33,23 @@ struct Group<'a> {
 }
 
 pub(super) struct Groups<'a> {
-    nodes: &'a [Node<'a>],
+    records: &'a [&'a Standardized],
     parent: Vec<usize>,
     groups: Vec<Group<'a>>,
     neighbours: Vec<Vec<usize>>,
+}
+
+/// Whether an identifier is of a scheme of which a party has one value at a time.
+fn is_exclusive(i: &Identifier, exclusive: &[String]) -> bool {
+    let scheme = i.scheme.split(':').next().unwrap_or_default();
+    i.valid && exclusive.iter().any(|e| e == scheme)
+}
+
+/// Whether different exclusive identifiers keep two records apart.
+pub(super) fn apart(a: &Standardized, b: &Standardized, exclusive: &[String]) -> bool {
+    let differ =
+        |x: &Identifier| is_exclusive(x, exclusive) && b.identifiers().any(|y| x.contradicts(y));
+    a.kind() != b.kind() || a.identifiers().any(differ)
 }
 
 fn find(parent: &mut [usize], mut x: usize) -> usize {
@@ -48,30 +61,25 @@ fn find(parent: &mut [usize], mut x: usize) -> usize {
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn new(nodes: &'a [Node<'a>], exclusive: &[String]) -> Self {
-        let is_exclusive = |i: &Identifier| {
-            let scheme = i.scheme.split(':').next().unwrap_or_default();
-            i.valid && exclusive.iter().any(|e| e == scheme)
-        };
-        let groups = nodes
+    pub(super) fn new(records: &'a [&'a Standardized], exclusive: &[String]) -> Self {
+        let groups = records
             .iter()
             .enumerate()
-            .map(|(r, n)| Group {
+            .map(|(r, std)| Group {
                 members: vec![r],
-                held: n
-                    .std
+                held: std
                     .identifiers()
-                    .filter(|i| is_exclusive(i))
+                    .filter(|i| is_exclusive(i, exclusive))
                     .map(|i| (i, r))
                     .collect(),
                 ..Group::default()
             })
             .collect();
         Self {
-            nodes,
-            parent: (0..nodes.len()).collect(),
+            records,
+            parent: (0..records.len()).collect(),
             groups,
-            neighbours: vec![Vec::new(); nodes.len()],
+            neighbours: vec![Vec::new(); records.len()],
         }
     }
 
@@ -170,7 +178,7 @@ impl<'a> Groups<'a> {
                 ));
             }
         }
-        if self.nodes[a].std.kind() != self.nodes[b].std.kind() {
+        if self.records[a].kind() != self.records[b].kind() {
             return Some((a, b, Conflict::Kinds));
         }
         if overriding {
@@ -258,7 +266,7 @@ impl<'a> Groups<'a> {
     /// All groups: members ascending, groups by their first member.
     pub(super) fn clusters(&mut self) -> Vec<Vec<usize>> {
         let mut by_root: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for r in 0..self.nodes.len() {
+        for r in 0..self.records.len() {
             let root = self.root(r);
             by_root.entry(root).or_default().push(r);
         }

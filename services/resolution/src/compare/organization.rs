@@ -10,7 +10,6 @@ use crate::{
         Standardized, identifier,
         org_name::{Branch, OrgName},
         region::Relation,
-        text::edit_distance,
     },
 };
 
@@ -238,10 +237,10 @@ fn adjustment(level: u8, x: &OrgName, y: &OrgName) -> i32 {
 }
 
 fn of_names(x: &OrgName, y: &OrgName) -> u8 {
-    if x.full == y.full {
+    if x.same_full(y) {
         return name::EXACT;
     }
-    if x.core == y.core {
+    if x.same_core(y) {
         return name::CORE;
     }
     if x.latin != y.latin {
@@ -251,7 +250,7 @@ fn of_names(x: &OrgName, y: &OrgName) -> u8 {
             name::ELSE
         };
     }
-    if !x.latin && x.core.len() == y.core.len() && x.sound == y.sound {
+    if !x.latin && x.core.len() == y.core.len() && x.same_sound(y) {
         return name::SOUND;
     }
     let (short, long) = if x.core.len() <= y.core.len() {
@@ -261,25 +260,25 @@ fn of_names(x: &OrgName, y: &OrgName) -> u8 {
     };
     let least = if x.latin { 4 } else { 2 };
     if short.core.len() >= least
-        && long.core.starts_with(&short.core)
         && short.core.len() >= long.brand.min(long.core.len())
+        && short.begins(long)
     {
         return name::PREFIX;
     }
     let slips = if long.core.len() >= 8 { 2 } else { 1 };
-    if short.core.len() >= 4 && edit_distance(&x.core, &y.core, slips).is_some() {
+    if short.core.len() >= 4 && x.within(y, slips) {
         return name::TYPO;
     }
-    if short.core.len() >= least && long.core.starts_with(&short.core) {
+    if short.core.len() >= least && short.begins(long) {
         return name::PREFIX;
     }
-    if short.brand >= least && x.brand_chars() == y.brand_chars() {
+    if short.brand >= least && x.same_brand(y) {
         return name::BRAND;
     }
     let alike = short.core.len() >= 3
-        && (edit_distance(&x.core, &y.core, long.core.len() / 3).is_some()
-            || x.brand_sound() == y.brand_sound()
-            || (short.brand >= 2 && short.core[..2] == long.core[..2]));
+        && ((short.brand >= 2 && x.same_head(y))
+            || x.same_brand_sound(y)
+            || x.within(y, long.core.len() / 3));
     if alike { name::SIMILAR } else { name::ELSE }
 }
 

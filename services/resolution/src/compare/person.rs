@@ -136,11 +136,9 @@ fn employers(a: &Standardized, b: &Standardized) -> u8 {
         return 0;
     }
     let same = a.names.iter().any(|x| {
-        b.names.iter().any(|y| {
-            x.full == y.full
-                || x.core == y.core
-                || (x.brand >= 2 && x.brand_sound() == y.brand_sound())
-        })
+        b.names
+            .iter()
+            .any(|y| x.same_full(y) || x.same_core(y) || (x.brand >= 2 && x.same_brand_sound(y)))
     });
     if same { 1 } else { 2 }
 }

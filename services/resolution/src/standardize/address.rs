@@ -1,6 +1,7 @@
 //! Postal addresses.
 
 use jinke_types::{Address as Raw, Datum};
+use smol_str::SmolStr;
 
 use super::{
     region::{DIVISIONS, Place, Region},
@@ -15,14 +16,14 @@ pub struct Address {
     /// The street's name: at most eight characters before the house number.
     pub street: Vec<char>,
     /// The house number; empty when there is none.
-    pub number: String,
+    pub number: SmolStr,
     /// Everything after the region, folded, letters and digits only; at most 64 characters.
-    pub rest: String,
+    pub rest: Box<str>,
 }
 
 impl Address {
     /// Whether street and number are both known.
-    pub const fn has_door(&self) -> bool {
+    pub fn has_door(&self) -> bool {
         !self.street.is_empty() && !self.number.is_empty()
     }
     /// The one way to write it.
@@ -86,7 +87,7 @@ pub(crate) fn in_region(mut region: Region, text: &str) -> Option<Address> {
         region,
         street,
         number,
-        rest,
+        rest: rest.into(),
     })
 }
 
@@ -174,7 +175,7 @@ fn names_a_street(text: &[char], n: usize) -> bool {
             .any(|c| matches!(c, '路' | '街' | '道' | '巷' | '弄'))
 }
 
-fn door(text: &[char]) -> (Vec<char>, String) {
+fn door(text: &[char]) -> (Vec<char>, SmolStr) {
     let is_digit = |c: &char| c.is_ascii_digit();
     let Some(at) = text.iter().position(is_digit) else {
         return (
@@ -183,10 +184,10 @@ fn door(text: &[char]) -> (Vec<char>, String) {
                 .filter(|c| c.is_alphanumeric())
                 .take(8)
                 .collect(),
-            String::new(),
+            SmolStr::default(),
         );
     };
-    let number: String = text[at..]
+    let number: SmolStr = text[at..]
         .iter()
         .copied()
         .take_while(char::is_ascii_digit)

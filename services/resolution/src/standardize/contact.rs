@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use smol_str::SmolStr;
+
 use super::text::{Words, digits, fold};
 
 /// What kind of number a phone is.
@@ -21,11 +23,11 @@ pub enum PhoneKind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phone {
     /// Number without area code and extension; of a foreign number with country code.
-    pub number: String,
+    pub number: SmolStr,
     /// Area code without the leading zero; empty when unknown or not a landline.
-    pub area: String,
+    pub area: SmolStr,
     /// Extension; empty when none.
-    pub extension: String,
+    pub extension: SmolStr,
     /// Its kind.
     pub kind: PhoneKind,
 }
@@ -110,10 +112,14 @@ fn phone(text: &str) -> Option<Phone> {
             number(before).filter(|p| p.kind == PhoneKind::Landline && !p.area.is_empty())
     {
         extension = digits(after);
+        let extension = extension.into();
         return Some(Phone { extension, ..p });
     }
     extension.truncate(6);
-    number(main).map(|p| Phone { extension, ..p })
+    number(main).map(|p| Phone {
+        extension: extension.into(),
+        ..p
+    })
 }
 
 fn number(text: &str) -> Option<Phone> {
@@ -164,9 +170,9 @@ fn national(d: &str) -> Option<Phone> {
 
 fn make(number: &str, area: &str, kind: PhoneKind) -> Phone {
     Phone {
-        number: number.to_owned(),
-        area: area.to_owned(),
-        extension: String::new(),
+        number: SmolStr::new(number),
+        area: SmolStr::new(area),
+        extension: SmolStr::default(),
         kind,
     }
 }
@@ -180,7 +186,7 @@ fn is_placeholder(d: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email {
     /// Lower-case `local@domain`, tag removed.
-    pub text: String,
+    pub text: SmolStr,
     /// The domain belongs to a mail provider, not to the party.
     pub free: bool,
     /// A mailbox of a function (info@, sales@…), not of a person.
@@ -316,7 +322,7 @@ pub fn email(text: &str) -> Option<Email> {
     }
     Some(Email {
         role: ROLES.contains(&local),
-        text: format!("{local}@{domain}"),
+        text: smol_str::format_smolstr!("{local}@{domain}"),
         free,
     })
 }
@@ -365,7 +371,7 @@ const SECOND: &[&str] = &[
 ];
 
 /// The registrable domain of a web address; `None` for platforms and what is no domain.
-pub fn domain(text: &str) -> Option<String> {
+pub fn domain(text: &str) -> Option<SmolStr> {
     let folded = fold(text, 512);
     let t = folded.trim();
     let t = t.split_once("://").map_or(t, |x| x.1);
@@ -376,38 +382,39 @@ pub fn domain(text: &str) -> Option<String> {
 }
 
 /// The registrable domain of a non-free email.
-pub fn domain_of_email(email: &Email) -> Option<String> {
+pub fn domain_of_email(email: &Email) -> Option<SmolStr> {
     if email.free {
         return None;
     }
     registrable(email.text.split_once('@')?.1)
 }
 
-fn registrable(host: &str) -> Option<String> {
-    let labels: Vec<&str> = host.split('.').filter(|l| !l.is_empty()).collect();
-    if labels.len() < 2 || labels.iter().all(|l| l.bytes().all(|b| b.is_ascii_digit())) {
+fn registrable(host: &str) -> Option<SmolStr> {
+    let labels = || host.rsplit('.').filter(|l| !l.is_empty());
+    let (Some(top), Some(second)) = (labels().next(), labels().nth(1)) else {
+        return None;
+    };
+    if labels().all(|l| l.bytes().all(|b| b.is_ascii_digit())) {
         return None;
     }
-    let n = if labels.len() >= 3
-        && labels[labels.len() - 1].len() == 2
-        && SECOND.contains(&labels[labels.len() - 2])
-    {
-        3
-    } else {
-        2
+    let third = labels()
+        .nth(2)
+        .filter(|_| top.len() == 2 && SECOND.contains(&second));
+    let name = match third {
+        Some(third) => smol_str::format_smolstr!("{third}.{second}.{top}"),
+        None => smol_str::format_smolstr!("{second}.{top}"),
     };
-    let name = labels[labels.len() - n..].join(".");
     let shared = PLATFORMS.contains(&name) || PLATFORMS.contains(host) || FREE.contains(&name);
     (!shared).then_some(name)
 }
 
 /// Digits of a bank account, 8 to 32 of them; `None` otherwise. Letters of an IBAN stay.
-pub fn bank_account(text: &str) -> Option<String> {
+pub fn bank_account(text: &str) -> Option<SmolStr> {
     let t: String = fold(text, 64)
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .collect();
     let plausible = (8..=34).contains(&t.len()) && digits(&t).len() >= 8;
     let first = t.chars().next()?;
-    (plausible && !t.chars().all(|c| c == first)).then(|| t.to_ascii_uppercase())
+    (plausible && !t.chars().all(|c| c == first)).then(|| t.to_ascii_uppercase().into())
 }

@@ -1,5 +1,7 @@
 //! Identifiers and their check characters.
 
+use smol_str::SmolStr;
+
 use super::text::fold;
 
 /// The schemes with a standard form and check of their own. Others are folded text.
@@ -11,17 +13,21 @@ const USCC_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parsed {
     /// Letters and digits only, upper-case.
-    pub text: String,
+    pub text: SmolStr,
     /// The scheme's check holds, or the scheme has none and the length is plausible.
     pub valid: bool,
 }
 
-fn alnum(text: &str) -> String {
-    fold(text, 64)
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_uppercase()
+fn alnum(text: &str) -> SmolStr {
+    let upper = |t: &str| -> SmolStr {
+        let kept = t.chars().filter(char::is_ascii_alphanumeric);
+        kept.map(|c| c.to_ascii_uppercase()).collect()
+    };
+    // Folding leaves these as they are, or they fall away.
+    if text.len() <= 64 && text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return upper(text);
+    }
+    upper(&fold(text, 64))
 }
 
 /// Whether `text` is 18 characters with a right check character (GB 32100-2015).
@@ -48,7 +54,7 @@ pub fn uscc_holds(text: &str) -> bool {
 /// Standard form of a USCC. The alphabet lacks I, O, S, V and Z, so I is read as 1, O as 0,
 /// S as 5, Z as 2.
 pub fn uscc(text: &str) -> Parsed {
-    let text: String = alnum(text)
+    let text: SmolStr = alnum(text)
         .chars()
         .map(|c| match c {
             'I' => '1',
@@ -198,7 +204,7 @@ pub fn parse(scheme: &str, text: &str) -> Option<Parsed> {
         },
         _ => {
             // A foreign system's number may be of any shape; blanks and case do not matter.
-            let text: String = fold(text, 64)
+            let text: SmolStr = fold(text, 64)
                 .chars()
                 .filter(|c| !c.is_whitespace())
                 .collect();

@@ -17,6 +17,8 @@ pub mod region;
 pub mod text;
 
 use jinke_types::{Datum, PartyKind, Timestamp, Value, attribute};
+use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use crate::{block::Key, rules::RuleSet};
 use address::Address;
@@ -51,9 +53,9 @@ pub(crate) const GENERIC: u8 = u8::MAX;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identifier {
     /// Scheme, e.g. `uscc`.
-    pub scheme: String,
+    pub scheme: SmolStr,
     /// Standard form.
-    pub text: String,
+    pub text: SmolStr,
     /// Whether the scheme's check holds.
     pub valid: bool,
     /// Holds from this time on.
@@ -81,21 +83,21 @@ impl Identifier {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standardized {
     pub(crate) kind: PartyKind,
-    pub(crate) core: Option<String>,
+    pub(crate) core: Option<SmolStr>,
     pub(crate) keys: Vec<Key>,
     /// Names of an organization, or of the employer of a person.
-    pub(crate) names: Vec<OrgName>,
+    pub(crate) names: Few<OrgName>,
     /// Names of a person, or of an organization's contacts.
-    pub(crate) people: Vec<PersonName>,
-    pub(crate) identifiers: Vec<Keyed<Identifier>>,
-    pub(crate) phones: Vec<Keyed<Phone>>,
-    pub(crate) emails: Vec<Keyed<Email>>,
-    pub(crate) domains: Vec<Keyed<String>>,
-    pub(crate) accounts: Vec<Keyed<String>>,
-    pub(crate) addresses: Vec<Address>,
-    pub(crate) births: Vec<(i32, u8, u8)>,
+    pub(crate) people: Few<PersonName>,
+    pub(crate) identifiers: Few<Keyed<Identifier>>,
+    pub(crate) phones: Few<Keyed<Phone>>,
+    pub(crate) emails: Few<Keyed<Email>>,
+    pub(crate) domains: Few<Keyed<SmolStr>>,
+    pub(crate) accounts: Few<Keyed<SmolStr>>,
+    pub(crate) addresses: Few<Address>,
+    pub(crate) births: SmallVec<[(i32, u8, u8); 1]>,
     /// Regions named anywhere: names, addresses, the division code in a USCC.
-    pub(crate) regions: Vec<Region>,
+    pub(crate) regions: SmallVec<[Region; 3]>,
 }
 
 impl Standardized {
@@ -178,40 +180,30 @@ const fn unkeyed<T>(value: T) -> Keyed<T> {
 /// A record whose values are being gathered, one by one.
 pub(crate) struct Draft {
     kind: PartyKind,
-    names: Vec<OrgName>,
-    people: Vec<PersonName>,
-    identifiers: Vec<Keyed<Identifier>>,
-    phones: Vec<Keyed<Phone>>,
-    emails: Vec<Keyed<Email>>,
-    domains: Vec<Keyed<String>>,
-    accounts: Vec<Keyed<String>>,
-    addresses: Vec<Address>,
-    births: Vec<(i32, u8, u8)>,
-}
-
-/// Adds a value; most lists hold one.
-fn put<T>(list: &mut Vec<T>, value: Option<T>) {
-    if let Some(value) = value {
-        if list.capacity() == 0 {
-            list.reserve_exact(1);
-        }
-        list.push(value);
-    }
+    names: Few<OrgName>,
+    people: Few<PersonName>,
+    identifiers: Few<Keyed<Identifier>>,
+    phones: Few<Keyed<Phone>>,
+    emails: Few<Keyed<Email>>,
+    domains: Few<Keyed<SmolStr>>,
+    accounts: Few<Keyed<SmolStr>>,
+    addresses: Few<Address>,
+    births: SmallVec<[(i32, u8, u8); 1]>,
 }
 
 impl Draft {
-    pub(crate) const fn new(kind: PartyKind) -> Self {
+    pub(crate) fn new(kind: PartyKind) -> Self {
         Self {
             kind,
-            names: Vec::new(),
-            people: Vec::new(),
-            identifiers: Vec::new(),
-            phones: Vec::new(),
-            emails: Vec::new(),
-            domains: Vec::new(),
-            accounts: Vec::new(),
-            addresses: Vec::new(),
-            births: Vec::new(),
+            names: SmallVec::new(),
+            people: SmallVec::new(),
+            identifiers: SmallVec::new(),
+            phones: SmallVec::new(),
+            emails: SmallVec::new(),
+            domains: SmallVec::new(),
+            accounts: SmallVec::new(),
+            addresses: SmallVec::new(),
+            births: SmallVec::new(),
         }
     }
     fn is_person(&self) -> bool {
@@ -219,45 +211,45 @@ impl Draft {
     }
     pub(crate) fn name(&mut self, text: &str) {
         if self.is_person() {
-            put(&mut self.people, person_name::parse(text));
+            self.people.extend(person_name::parse(text));
         } else {
-            put(&mut self.names, org_name::parse(text));
+            self.names.extend(org_name::parse(text));
         }
     }
     fn employer(&mut self, text: &str) {
         if self.is_person() {
-            put(&mut self.names, org_name::parse(text));
+            self.names.extend(org_name::parse(text));
         }
     }
     pub(crate) fn contact(&mut self, text: &str) {
         if !self.is_person() {
-            put(&mut self.people, person_name::parse(text));
+            self.people.extend(person_name::parse(text));
         }
     }
     pub(crate) fn identifier(&mut self, scheme: &str, text: &str) {
-        put(
-            &mut self.identifiers,
-            identifier_in(scheme, text, "").map(unkeyed),
-        );
+        self.identifiers
+            .extend(identifier_in(scheme, text, "").map(unkeyed));
     }
     pub(crate) fn phone(&mut self, text: &str) {
-        contact::phones_of(text, |p| put(&mut self.phones, Some(unkeyed(p))));
+        contact::phones_of(text, |p| self.phones.push(unkeyed(p)));
     }
     pub(crate) fn email(&mut self, text: &str) {
         if let Some(e) = contact::email(text) {
-            put(&mut self.domains, contact::domain_of_email(&e).map(unkeyed));
-            put(&mut self.emails, Some(unkeyed(e)));
+            self.domains
+                .extend(contact::domain_of_email(&e).map(unkeyed));
+            self.emails.push(unkeyed(e));
         }
     }
     pub(crate) fn website(&mut self, text: &str) {
-        put(&mut self.domains, contact::domain(text).map(unkeyed));
+        self.domains.extend(contact::domain(text).map(unkeyed));
     }
     pub(crate) fn account(&mut self, text: &str) {
-        put(&mut self.accounts, contact::bank_account(text).map(unkeyed));
+        self.accounts
+            .extend(contact::bank_account(text).map(unkeyed));
     }
     /// An address: its region as far as its parts say, and its text.
     pub(crate) fn address(&mut self, region: Region, text: &str) {
-        put(&mut self.addresses, address::in_region(region, text));
+        self.addresses.extend(address::in_region(region, text));
     }
 
     /// The record; its keys go to `sink`.
@@ -282,7 +274,7 @@ impl Draft {
             accounts: smallest(self.accounts, MAX_EXACT),
             addresses: smallest(self.addresses, MAX_EXACT),
             births: smallest(self.births, MAX_EXACT),
-            regions: Vec::new(),
+            regions: SmallVec::new(),
         };
         std.regions = regions(&std);
         std.core = core(&std);
@@ -291,7 +283,13 @@ impl Draft {
     }
 }
 
-fn smallest<T: Ord>(mut list: Vec<T>, max: usize) -> Vec<T> {
+/// Values of a record: mostly one, which then stands in the record itself.
+pub(crate) type Few<T> = SmallVec<[T; 1]>;
+
+fn smallest<T: Ord, const N: usize>(mut list: SmallVec<[T; N]>, max: usize) -> SmallVec<[T; N]>
+where
+    [T; N]: smallvec::Array<Item = T>,
+{
     if list.len() > 1 {
         list.sort();
         list.dedup();
@@ -329,7 +327,7 @@ fn identifier_in(scheme: &str, text: &str, country: &str) -> Option<Identifier> 
     let parsed = identifier::parse(scheme, text)?;
     // Since 2015 the tax number of a company is its USCC.
     let scheme = if scheme == "tax_no" && identifier::uscc_holds(&parsed.text) {
-        identifier::USCC.to_owned()
+        SmolStr::new_static(identifier::USCC)
     } else if country.is_empty() || country.eq_ignore_ascii_case("cn") {
         scheme.chars().take(64).collect()
     } else {
@@ -368,8 +366,8 @@ fn birth(datum: &Datum) -> Option<(i32, u8, u8)> {
     }
 }
 
-fn regions(std: &Standardized) -> Vec<Region> {
-    let mut out: Vec<Region> = Vec::new();
+fn regions(std: &Standardized) -> SmallVec<[Region; 3]> {
+    let mut out: SmallVec<[Region; 3]> = SmallVec::new();
     if std.kind == PartyKind::Organization {
         out.extend(std.names.iter().map(|n| n.region));
     }
@@ -390,7 +388,7 @@ fn regions(std: &Standardized) -> Vec<Region> {
     smallest(out, 6)
 }
 
-fn core(std: &Standardized) -> Option<String> {
+fn core(std: &Standardized) -> Option<SmolStr> {
     match std.kind {
         PartyKind::Organization => {
             let name = std.names.first()?;
@@ -438,9 +436,9 @@ pub fn canonical(kind: PartyKind, value: &Value) -> String {
                 all.join("/")
             }
         }
-        attribute::EMAIL => contact::email(&shown).map_or_else(fallback, |e| e.text),
-        attribute::WEBSITE => contact::domain(&shown).unwrap_or_else(fallback),
-        attribute::BANK_ACCOUNT => contact::bank_account(&shown).unwrap_or_else(fallback),
+        attribute::EMAIL => contact::email(&shown).map_or_else(fallback, |e| e.text.into()),
+        attribute::WEBSITE => contact::domain(&shown).map_or_else(fallback, Into::into),
+        attribute::BANK_ACCOUNT => contact::bank_account(&shown).map_or_else(fallback, Into::into),
         attribute::ADDRESS => address::parse(&value.datum)
             .map(|a| a.canonical())
             .unwrap_or_default(),

@@ -9,8 +9,9 @@ use std::{collections::HashMap, sync::LazyLock};
 use super::{
     org_words::{BRANCH, COMPASS, FULL, LATIN_LEGAL, LATIN_TRADES, LEGAL, NOTES},
     region::{DIVISIONS, Region},
-    text::{Endings, Words, fold, is_han, pinyin, push_pinyin},
+    text::{Endings, Words, edit_distance, fold, is_han, pinyin, push_pinyin},
 };
+use crate::batch::parallel::{hash, mix};
 
 /// Longest name read, in characters after folding.
 pub const MAX_NAME: usize = 256;
@@ -47,6 +48,42 @@ pub struct OrgName {
     pub sound_brand: usize,
     /// Term-frequency and length adjustment in milli-bits, from the rule set.
     pub rarity: i32,
+    /// What most pairs are told apart by.
+    pub(crate) print: Print,
+}
+
+/// Hashes of the parts of a name: names whose hashes differ differ, so that most pairs are told
+/// apart without reading their texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Print {
+    full: u64,
+    core: u64,
+    sound: u64,
+    brand: u64,
+    brand_sound: u64,
+    /// One bit for each character of the core.
+    letters: u64,
+    /// The first two characters of the core.
+    head: [char; 2],
+}
+
+impl Print {
+    fn of(n: &OrgName) -> Self {
+        let chars = |list: &[char]| {
+            let h = mix(list.len() as u64);
+            list.iter().fold(h, |h, c| mix(h ^ u64::from(*c)))
+        };
+        let bit = |c: &char| 1 << (mix(u64::from(*c)) % 64);
+        Self {
+            full: hash(0, n.full.as_bytes()),
+            core: chars(&n.core),
+            sound: hash(0, n.sound.as_bytes()),
+            brand: chars(n.brand_chars()),
+            brand_sound: hash(0, n.brand_sound().as_bytes()),
+            letters: n.core.iter().fold(0, |m, c| m | bit(c)),
+            head: [0, 1].map(|i| n.core.get(i).copied().unwrap_or_default()),
+        }
+    }
 }
 
 /// Trade words, longest first.
@@ -124,7 +161,7 @@ fn chinese(folded: &str) -> Option<OrgName> {
     // Millions of names are held at once.
     sound.shrink_to_fit();
     text.shrink_to_fit();
-    Some(OrgName {
+    OrgName {
         full,
         brand,
         region,
@@ -138,7 +175,9 @@ fn chinese(folded: &str) -> Option<OrgName> {
         sound_brand,
         rarity: 0,
         core: text,
-    })
+        print: Print::default(),
+    }
+    .printed()
 }
 
 /// Takes off marks, prefixes and suffixes that are notes, not name.
@@ -382,7 +421,7 @@ fn latin(folded: &str) -> Option<OrgName> {
     }
     let core: Vec<char> = kept.concat().chars().collect();
     let brand_text = kept[..brand_tokens].concat();
-    Some(OrgName {
+    OrgName {
         brand: brand_text.chars().count(),
         sound: core.iter().collect(),
         sound_brand: brand_text.len(),
@@ -392,10 +431,46 @@ fn latin(folded: &str) -> Option<OrgName> {
         branch: Branch::Unknown,
         latin: true,
         rarity: 0,
-    })
+        print: Print::default(),
+    }
+    .printed()
 }
 
 impl OrgName {
+    fn printed(mut self) -> Option<Self> {
+        self.print = Print::of(&self);
+        Some(self)
+    }
+    pub(crate) fn same_full(&self, other: &Self) -> bool {
+        self.print.full == other.print.full && self.full == other.full
+    }
+    pub(crate) fn same_core(&self, other: &Self) -> bool {
+        self.print.core == other.print.core && self.core == other.core
+    }
+    pub(crate) fn same_sound(&self, other: &Self) -> bool {
+        self.print.sound == other.print.sound && self.sound == other.sound
+    }
+    pub(crate) fn same_brand(&self, other: &Self) -> bool {
+        self.print.brand == other.print.brand && self.brand_chars() == other.brand_chars()
+    }
+    pub(crate) fn same_brand_sound(&self, other: &Self) -> bool {
+        self.print.brand_sound == other.print.brand_sound
+            && self.brand_sound() == other.brand_sound()
+    }
+    /// Whether the first two characters of both cores are the same; both have two.
+    pub(crate) fn same_head(&self, other: &Self) -> bool {
+        self.print.head == other.print.head
+    }
+    /// Whether `longer` begins with this core.
+    pub(crate) fn begins(&self, longer: &Self) -> bool {
+        self.print.letters & !longer.print.letters == 0 && longer.core.starts_with(&self.core)
+    }
+    /// Whether the cores are at most `max` edits apart.
+    pub(crate) fn within(&self, other: &Self, max: usize) -> bool {
+        // One edit changes two bits at most.
+        let differ = (self.print.letters ^ other.print.letters).count_ones() as usize;
+        differ <= 2 * max && edit_distance(&self.core, &other.core, max).is_some()
+    }
     /// The core as text.
     pub fn core_text(&self) -> String {
         self.core.iter().collect()

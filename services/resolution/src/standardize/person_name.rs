@@ -2,17 +2,19 @@
 
 use std::sync::LazyLock;
 
+use smol_str::SmolStr;
+
 use super::text::{Endings, fold, is_han, pinyin};
 
 /// A person's name in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonName {
     /// The whole name without honorific; empty when only the surname is known (王总).
-    pub full: String,
+    pub full: SmolStr,
     /// The surname; of a Latin name its last word, empty when there is one word.
-    pub surname: String,
+    pub surname: SmolStr,
     /// Pinyin of the whole name (surname first), or the folded words of a Latin name, sorted.
-    pub sound: String,
+    pub sound: SmolStr,
     /// Length adjustment in milli-bits, from the rule set.
     pub rarity: i32,
 }
@@ -237,9 +239,13 @@ fn chinese(folded: &str) -> Option<PersonName> {
         reading.unwrap_or_else(|| pinyin(&surname)) + &pinyin(&given)
     };
     Some(PersonName {
-        full: if only_surname { String::new() } else { whole },
-        surname,
-        sound,
+        full: if only_surname {
+            SmolStr::default()
+        } else {
+            whole.into()
+        },
+        surname: surname.into(),
+        sound: sound.into(),
         rarity: 0,
     })
 }
@@ -254,13 +260,13 @@ fn latin(folded: &str) -> Option<PersonName> {
     let mut sorted = words.clone();
     sorted.sort_unstable();
     Some(PersonName {
-        full: words.join(" "),
+        full: words.join(" ").into(),
         surname: if words.len() > 1 {
-            (*last).to_owned()
+            SmolStr::new(last)
         } else {
-            String::new()
+            SmolStr::default()
         },
-        sound: sorted.join(" "),
+        sound: sorted.join(" ").into(),
         rarity: 0,
     })
 }

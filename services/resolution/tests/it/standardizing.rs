@@ -144,7 +144,7 @@ fn domains() {
                 (
                     r[0].to_owned(),
                     r[1].to_owned(),
-                    contact::domain(r[0]).unwrap_or_default(),
+                    contact::domain(r[0]).unwrap_or_default().to_string(),
                 )
             })
             .collect(),
@@ -169,7 +169,7 @@ fn addresses() {
                 (
                     r[..4].join(" "),
                     r[4..7].join(" | "),
-                    [DIVISIONS.show(a.region), street, a.number].join(" | "),
+                    [DIVISIONS.show(a.region), street, a.number.to_string()].join(" | "),
                 )
             })
             .collect(),
