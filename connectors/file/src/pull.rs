@@ -64,7 +64,11 @@ impl FileConnector {
 
     /// The first `n` rows of a stream (at most 1,000) as they would be read.
     pub async fn preview(&self, stream: &str, n: usize) -> Result<Preview, Failure> {
-        let (input, config) = (self.input(stream)?, Arc::clone(&self.config));
+        self.preview_of(self.input(stream)?, n).await
+    }
+
+    async fn preview_of(&self, input: FileInput, n: usize) -> Result<Preview, Failure> {
+        let config = Arc::clone(&self.config);
         blocking(move || {
             let head = Head::read(&input, config.limits, Some(&input.mapping), n.min(1_000))?;
             let top = top_rows(&head.rows, &head.merged);
@@ -128,6 +132,36 @@ impl Connector for FileConnector {
                 .collect()
         })
         .await
+    }
+
+    async fn preview(
+        &self,
+        stream: &str,
+        mapping: Option<Mapping>,
+        rows: usize,
+    ) -> Result<Page, Failure> {
+        let mut input = self.input(stream)?;
+        if let Some(mapping) = mapping {
+            input.mapping = Mapping {
+                // Which sheet is read belongs to the stream.
+                sheet: input.mapping.sheet.take(),
+                ..mapping
+            };
+        }
+        let preview = self.preview_of(input, rows).await?;
+        let mut page = Page::default();
+        for row in preview.rows {
+            page.records.extend(row.records);
+            page.row_errors.extend(row.errors);
+        }
+        let told = |what: &str, names: Vec<String>| {
+            (!names.is_empty()).then(|| format!("{what}: {}", names.join("、")))
+        };
+        page.notes
+            .extend(told("columns the file lacks", preview.missing));
+        page.notes
+            .extend(told("columns that are not read", preview.unmapped));
+        Ok(page)
     }
 
     async fn pull(

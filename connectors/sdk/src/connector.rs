@@ -72,6 +72,41 @@ pub trait Connector: Send + Sync + 'static {
         futures::stream::iter([Err(error)]).boxed()
     }
 
+    /// The first rows of `stream` as they would be read; at most `rows` records and as many row
+    /// errors, or a little more. `mapping` is one to try instead of the connection's own, which
+    /// only connectors can whose rows are read by a mapping; the others answer
+    /// `MAPPING_NOT_OFFERED`.
+    async fn preview(
+        &self,
+        stream: &str,
+        mapping: Option<crate::Mapping>,
+        rows: usize,
+    ) -> Result<Page, Failure> {
+        if mapping.is_some() {
+            return Err(Failure::new(
+                Code::FailedPrecondition,
+                "MAPPING_NOT_OFFERED",
+                "this connector reads its rows by itself, without a mapping",
+            ));
+        }
+        let mut pages = self.pull(stream, None).await;
+        let mut shown = Page::default();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| e.failure)?;
+            shown.records.extend(page.records);
+            shown.directory.extend(page.directory);
+            shown.row_errors.extend(page.row_errors);
+            shown.notes.extend(page.notes);
+            if shown.records.len() + shown.directory.len() + shown.row_errors.len() >= rows {
+                break;
+            }
+        }
+        shown.records.truncate(rows);
+        shown.directory.truncate(rows);
+        shown.row_errors.truncate(rows);
+        Ok(shown)
+    }
+
     /// The sending side, when it has one: messages to people, records written there.
     fn outbound(&self) -> Option<&dyn Outbound> {
         None

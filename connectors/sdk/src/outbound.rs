@@ -145,6 +145,12 @@ impl From<crate::PullError> for SendError {
 /// What a connector can do there. It offers [`crate::Connector::outbound`].
 #[async_trait]
 pub trait Outbound: Send + Sync {
+    /// Whether a message that is sent again under the same key reaches its recipient once. Where
+    /// it does not, a message whose process died while it was sent is not sent again by itself.
+    fn repeats_by_key(&self) -> bool {
+        false
+    }
+
     /// Delivers a message.
     async fn send(&self, message: &Message) -> Result<Sent, SendError>;
 

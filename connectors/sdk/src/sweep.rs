@@ -13,8 +13,12 @@
 //!   sees an empty list too).
 //!
 //! A deletion is a version of the record that says only that it is deleted. It is ordered one
-//! microsecond behind the last known version, so it wins over that one and loses to any later
-//! change, and a repeated sweep makes the same version.
+//! microsecond behind the last known version ([`later`]), so it wins over that one and loses to
+//! any later change, and a repeated sweep makes the same version.
+//!
+//! A record that comes back unchanged, because a right was given back or a row was restored,
+//! loses to its deletion. The caller learns of it by [`KnownRecords::present`], pulls the stream
+//! anew, and orders the returned version behind the deletion in the same way.
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
@@ -48,6 +52,12 @@ pub trait KnownRecords: Send + Sync + 'static {
     async fn count(&self) -> Result<u64, Failure>;
     /// At most `limit` of them in the order of their external ids, behind `after`.
     async fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Known>, Failure>;
+    /// Hears of all ids that the foreign system has now, before the deletions of a sweep that
+    /// found them whole are told: among them may be some that an earlier sweep found gone.
+    async fn present(&self, ids: &BTreeSet<String>) -> Result<(), Failure> {
+        let _ = ids;
+        Ok(())
+    }
 }
 
 /// How many may go in one sweep without a person's consent.
@@ -176,6 +186,7 @@ where
         }
     }
     swept.unknown = (present.len() as u64).saturating_sub(matched);
+    known.present(present).await.map_err(caller_failed)?;
     Ok(swept)
 }
 
@@ -183,12 +194,20 @@ fn deletion(source: &str, known: &Known) -> SourceRecord {
     SourceRecord {
         key: RecordKey::new(source, known.external_id.clone()),
         source_revision: known.source_revision,
-        update_time: known.update_time.map(|t| t.plus(Duration::from_micros(1))),
+        update_time: later(known.source_revision, known.update_time),
         // Partial, so that the values stay as match evidence.
         completeness: Completeness::Partial,
         deleted: true,
         body: known.body.clone(),
     }
+}
+
+/// The time that orders a version right behind one with this revision and time: a microsecond
+/// later; where only revisions are known any time, because none is least; none where neither is
+/// known, because then the order of arrival decides.
+pub fn later(revision: Option<i64>, time: Option<Timestamp>) -> Option<Timestamp> {
+    time.map(|t| t.plus(Duration::from_micros(1)))
+        .or_else(|| revision.map(|_| Timestamp(0)))
 }
 
 fn caller_failed(failure: Failure) -> PullError {
