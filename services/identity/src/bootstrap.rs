@@ -2,6 +2,8 @@
 //! signing key. Runs at every start and makes what is missing; replicas that start together take
 //! turns.
 
+use std::path::PathBuf;
+
 use jinke_store::Tx;
 use jinke_types::{Failure, RowScope, Timestamp};
 
@@ -10,7 +12,7 @@ use crate::{
     core::Core,
     credentials,
     domain::{Member, RoleBinding, ServiceAccount, User, new_uid},
-    secret, signing,
+    provision, secret, signing,
     store::{self, accounts, grants, lock, signing_keys, state, users},
 };
 
@@ -21,6 +23,7 @@ use crate::{
 /// Those of the database and the key files (`KEY_MISSING`, `KEY_CHANGED`), `CREDENTIAL_FILE`.
 pub(crate) async fn run(core: &Core) -> Result<Option<String>, Failure> {
     let now = core.now();
+    let provisioned = PathBuf::from(&core.config.provisioned_keys);
     let first = core
         .db
         .write(async |mut tx: Tx| {
@@ -31,7 +34,7 @@ pub(crate) async fn run(core: &Core) -> Result<Option<String>, Failure> {
             for service in SERVICES {
                 ensure_account(core, tx, service, now).await?;
             }
-            if core.config.local_credentials {
+            if core.config.local_credentials || provision::names_cli(&provisioned) {
                 ensure_account(core, tx, &CLI, now).await?;
             }
             note_roles(tx, now).await?;
@@ -41,6 +44,9 @@ pub(crate) async fn run(core: &Core) -> Result<Option<String>, Failure> {
     core.publisher
         .refresh(&core.db, &core.vault, core.clock.as_ref(), None)
         .await?;
+    if !provisioned.as_os_str().is_empty() {
+        provision::adopt(core, &provisioned).await?;
+    }
     credentials::ensure(core).await?;
     Ok(first)
 }

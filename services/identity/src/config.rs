@@ -16,6 +16,7 @@ pub const DEFAULT: &str = include_str!("config.default.toml");
 #[expect(missing_docs, reason = "documented in config.default.toml")]
 pub struct Config {
     pub local_credentials: bool,
+    pub provisioned_keys: String,
     pub poll_ms: u64,
     pub database: DatabaseSection,
     pub keys: KeysSection,

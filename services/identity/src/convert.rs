@@ -307,7 +307,10 @@ mod tests {
 
     #[test]
     fn areas_come_from_the_contract() {
-        assert_eq!(areas().unwrap(), ["connector", "customer", "identity", "pipeline", "reporting"]);
+        assert_eq!(
+            areas().unwrap(),
+            ["connector", "customer", "identity", "pipeline", "reporting"]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! | `store` | every statement; `store/conformance` are the cases both engines pass |
 //! | `password`, `secret`, `throttle` | Argon2id, made-up secrets, how often a login may fail |
 //! | `signing`, `publish` | signing keys; the access snapshot and who watches it |
-//! | `bootstrap`, `credentials`, `tasks` | first start, this machine's credentials, background work |
+//! | `bootstrap`, `credentials`, `provision`, `tasks` | first start, this machine's credentials, keys made elsewhere, background work |
 //!
 //! To add an operation: a method in the contract with its `permission`, a file in `rpc/`, a line
 //! in `rpc.rs`. A change that affects who may do what calls `store::log` in its transaction; then
@@ -29,6 +29,7 @@ mod credentials;
 mod domain;
 mod error;
 mod password;
+mod provision;
 mod publish;
 mod rpc;
 mod secret;

@@ -1,4 +1,5 @@
-//! Key files: JSON, several keys, one active, readable by the owner alone.
+//! Key files: JSON, several keys, one active, readable by the owner alone; one that another owns
+//! (a mounted Secret) also by its group.
 
 use std::{
     collections::BTreeMap,
@@ -161,8 +162,13 @@ fn new_document(entropy: &dyn Entropy) -> Result<Zeroizing<String>, Failure> {
 #[cfg(unix)]
 fn refuse_open_rights(path: &Path, file: &File) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt as _;
-    let mode = file.metadata().map_err(|e| wrong(path, e.kind()))?.mode();
-    if mode & 0o077 == 0 {
+    let metadata = file.metadata().map_err(|e| wrong(path, e.kind()))?;
+    let mode = metadata.mode();
+    // A file of our own is for us alone. One that was put here for us, such as a mounted
+    // Kubernetes Secret, belongs to root and can only be read through its group.
+    let ours = std::fs::metadata("/proc/self").map_or(true, |me| me.uid() == metadata.uid());
+    let allowed = if ours { 0 } else { 0o040 };
+    if mode & 0o077 & !allowed == 0 {
         return Ok(());
     }
     Err(Failure::new(
