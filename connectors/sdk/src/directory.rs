@@ -2,8 +2,10 @@
 //!
 //! A stream of the kind [`DIRECTORY`] yields them in [`crate::Page::directory`] instead of
 //! records: they are no customers. The runner delivers them to the identity service, which makes
-//! org units and users of them. A full pull yields all there are; what is gone is told with
-//! `active: false`, by a change or at the end of a full pull.
+//! org units and users of them. What is gone is told with `active: false`, by a change; or by
+//! what a whole round does not name: it begins with [`DirectoryEntry::RoundBegan`] in its first
+//! page and ends with [`DirectoryEntry::RoundEnded`] in its last one, and whoever is named
+//! between them is there. A round that was begun anew, or never ended, says nothing of others.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ pub const DIRECTORY: &str = "directory";
 /// At most this many entries are in one page.
 pub const MAX_PAGE_ENTRIES: usize = 500;
 
-/// One department or member.
+/// One department or member, or a mark of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryEntry {
@@ -20,14 +22,19 @@ pub enum DirectoryEntry {
     Department(Department),
     /// A member.
     Member(Member),
+    /// All departments and members follow.
+    RoundBegan,
+    /// They are all told.
+    RoundEnded,
 }
 
 impl DirectoryEntry {
-    /// The id in the foreign system.
+    /// The id in the foreign system; empty for the marks of a round.
     pub fn external_id(&self) -> &str {
         match self {
             Self::Department(department) => &department.external_id,
             Self::Member(member) => &member.external_id,
+            Self::RoundBegan | Self::RoundEnded => "",
         }
     }
 }

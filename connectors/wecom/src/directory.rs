@@ -94,25 +94,16 @@ pub async fn one_department(api: &Api, id: &str) -> Result<Department, PullError
     }
 }
 
-/// The members of one department, without those below it.
+/// The members of a department and of all below it.
 pub async fn members(api: &Api, department: &str) -> Result<Vec<Member>, PullError> {
-    let query = [("department_id", department), ("fetch_child", "0")];
-    let answer = match api.get("user/list", &query).await {
-        // It went while the round was under way.
-        Err(e) if matches!(api::errcode(&e), Some(NO_DEPARTMENT | NO_PARTY)) => {
-            return Ok(Vec::new());
-        }
-        answer => answer?,
+    let query = [("department_id", department), ("fetch_child", "1")];
+    let answer = api.get("user/list", &query).await?;
+    let rows = api::list(&answer, "userlist")?;
+    let object = |row: &Value| match row.as_object() {
+        Some(row) => member(row),
+        None => Err(unreadable("a member is no object")),
     };
-    let mut members = Vec::new();
-    for row in api::list(&answer, "userlist")? {
-        let row = row.as_object();
-        members.push(member(
-            row.ok_or_else(|| unreadable("a member is no object"))?,
-        )?);
-    }
-    members.sort_by(|a, b| a.external_id.cmp(&b.external_id));
-    Ok(members)
+    rows.iter().map(object).collect()
 }
 
 /// One member as he is now; inactive when he is gone.

@@ -146,8 +146,7 @@ impl WecomConnector {
             return Ok(stream::empty().boxed());
         };
         if stream == DIRECTORY {
-            let departments = directory::departments(&self.api).await?;
-            return Ok(self.clone().directory(departments, place).boxed());
+            return self.directory(place).await;
         }
         let gathered = round::gather(&self.api, self.config.page_rows, false).await?;
         let pages = self.pages(&gathered, place);

@@ -1,152 +1,76 @@
 //! Rounds over departments and members.
+//!
+//! All members are read in one call for each topmost department that the app sees, so that a
+//! round is a picture of one moment: who moves from a department to another while it is read
+//! department by department could be in neither, and would be taken for a leaver.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _};
 use jinke_sdk::{
-    Department, DirectoryEntry, Page, Progress, PullError,
+    DirectoryEntry, Page, Progress, PullError,
     directory::{DIRECTORY, MAX_PAGE_ENTRIES},
 };
 
-use super::{Place, WecomConnector};
+use super::{Pages, Place, WecomConnector};
 use crate::directory;
 
 impl WecomConnector {
-    /// The rest of a round over the directory: all departments, then the members of each.
-    pub(super) fn directory(
-        self,
-        departments: Vec<Department>,
-        place: Place,
-    ) -> impl futures::Stream<Item = Result<Page, PullError>> + Send + use<> {
-        let order: Arc<Vec<String>> =
-            Arc::new(departments.iter().map(|d| d.external_id.clone()).collect());
-        let total = order.len() as u64 + 1;
-        // The tree may have changed since: a department that is no longer there begins anew.
-        let after = place.after.as_ref();
-        let begun = after.and_then(|a| order.iter().position(|id| id == a).map(|i| i + 1));
-        let first = match (begun, after) {
-            (Some(next), _) => next,
-            (None, Some(a)) if a == DIRECTORY => 0,
-            _ => {
-                return stream::iter(departments_pages(departments, &place, total))
-                    .chain(self.members(order, place, 0, total))
-                    .boxed();
+    /// The rest of a round over the directory: all departments, then all members in the order of
+    /// their ids.
+    pub(super) async fn directory(&self, mut place: Place) -> Result<Pages, PullError> {
+        let departments = directory::departments(&self.api).await?;
+        let mut members = BTreeMap::new();
+        for top in departments.iter().filter(|d| d.parent.is_none()) {
+            for member in directory::members(&self.api, &top.external_id).await? {
+                members.insert(member.external_id.clone(), member);
             }
-        };
-        self.members(order, place, first, total).boxed()
-    }
-
-    fn members(
-        self,
-        order: Arc<Vec<String>>,
-        place: Place,
-        first: usize,
-        total: u64,
-    ) -> impl futures::Stream<Item = Result<Page, PullError>> + Send + use<> {
-        let last = order.len();
-        stream::iter(first..last)
-            .then(move |i| {
-                let (connector, order, place) = (self.clone(), order.clone(), place.clone());
-                async move { connector.department(&order, i, place, total).await }
-            })
-            .flat_map(|pages| match pages {
-                Ok(pages) => stream::iter(pages.into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            })
-            .scan(false, |ended, item| {
-                // Nothing comes behind an error.
-                let go_on = !std::mem::replace(ended, item.is_err());
-                std::future::ready(go_on.then_some(item))
-            })
-    }
-
-    async fn department(
-        &self,
-        order: &[String],
-        i: usize,
-        place: Place,
-        total: u64,
-    ) -> Result<Vec<Page>, PullError> {
-        let mut members = directory::members(&self.api, &order[i]).await?;
-        // A member of several departments is told once, with the first of them in the order.
-        members.retain(|m| {
-            let first = order.iter().find(|id| m.departments.contains(id));
-            first.is_none_or(|first| *first == order[i])
-        });
-        let done = i as u64 + 2;
-        let behind = Place {
-            after: Some(order[i].clone()),
-            done,
-            ..place.clone()
-        };
-        let cursor = if i + 1 == order.len() {
-            behind.end()?
-        } else {
-            behind.cursor()?
-        };
-        // A department of many members is begun again when it was not read to its end.
-        let before = Place {
-            after: Some(if i == 0 {
-                DIRECTORY.to_owned()
-            } else {
-                order[i - 1].clone()
-            }),
-            done: done - 1,
-            ..place
         }
-        .cursor()?;
-        let mut pages: Vec<Page> = members
-            .chunks(MAX_PAGE_ENTRIES)
-            .map(|some| Page {
-                directory: some.iter().cloned().map(DirectoryEntry::Member).collect(),
-                cursor: Some(before.clone()),
+        let total = members.len() as u64 + 1;
+        let mut chunks: Vec<(Option<String>, Vec<DirectoryEntry>)> = Vec::new();
+        let after = place.after.take();
+        if after.is_none() {
+            let mut entries = vec![DirectoryEntry::RoundBegan];
+            entries.extend(departments.into_iter().map(DirectoryEntry::Department));
+            // A round is begun anew when not all departments were told.
+            chunks.extend(entries.chunks(MAX_PAGE_ENTRIES).map(|c| (None, c.to_vec())));
+            if let Some((at, _)) = chunks.last_mut() {
+                *at = Some(DIRECTORY.to_owned());
+            }
+        }
+        // No member's id begins with a slash, and the mark of the departments is below them all.
+        let last = after.as_deref().and_then(|a| a.strip_prefix('/'));
+        let rest: Vec<_> = members
+            .into_iter()
+            .filter(|(id, _)| last.is_none_or(|l| id.as_str() > l))
+            .collect();
+        for some in rest.chunks(MAX_PAGE_ENTRIES) {
+            let at = some.last().map(|(id, _)| format!("/{id}"));
+            let entries = some.iter().map(|(_, m)| DirectoryEntry::Member(m.clone()));
+            chunks.push((at, entries.collect()));
+        }
+        chunks.push((None, vec![DirectoryEntry::RoundEnded]));
+        let count = chunks.len();
+        let mut pages = Vec::new();
+        place.done = total - rest.len() as u64 - u64::from(after.is_none());
+        for (i, (at, entries)) in chunks.into_iter().enumerate() {
+            let ended = i + 1 == count;
+            let members = entries
+                .iter()
+                .filter(|e| matches!(e, DirectoryEntry::Member(_)));
+            place.done += members.count() as u64 + u64::from(at.as_deref() == Some(DIRECTORY));
+            place.after = at;
+            let cursor = if ended { place.end() } else { place.cursor() };
+            pages.push(cursor.map(|cursor| Page {
+                directory: entries,
+                cursor: Some(cursor),
                 progress: Progress {
-                    done: done - 1,
+                    done: place.done,
                     total: Some(total),
                 },
                 ..Page::default()
-            })
-            .collect();
-        if pages.is_empty() {
-            pages.push(Page::default());
+            }));
         }
-        if let Some(page) = pages.last_mut() {
-            page.cursor = Some(cursor);
-            page.progress = Progress {
-                done,
-                total: Some(total),
-            };
-        }
-        Ok(pages)
+        Ok(stream::iter(pages).boxed())
     }
-}
-
-fn departments_pages(
-    departments: Vec<Department>,
-    place: &Place,
-    total: u64,
-) -> Vec<Result<Page, PullError>> {
-    let entries: Vec<_> = departments
-        .into_iter()
-        .map(DirectoryEntry::Department)
-        .collect();
-    let chunks = entries.chunks(MAX_PAGE_ENTRIES);
-    let last = chunks.len();
-    let page = |(i, some): (usize, &[DirectoryEntry])| {
-        let mut here = place.clone();
-        let ended = i + 1 == last;
-        here.after = ended.then(|| DIRECTORY.to_owned());
-        here.ended = if ended { here.ended } else { None };
-        let cursor = here.cursor()?;
-        Ok(Page {
-            directory: some.to_vec(),
-            cursor: Some(cursor),
-            progress: Progress {
-                done: u64::from(ended),
-                total: Some(total),
-            },
-            ..Page::default()
-        })
-    };
-    chunks.enumerate().map(page).collect()
 }

@@ -21,6 +21,8 @@ fn entries(pulled: &Pulled) -> Vec<String> {
                 d.active
             )
         }
+        DirectoryEntry::RoundBegan => "began".to_owned(),
+        DirectoryEntry::RoundEnded => "ended".to_owned(),
         DirectoryEntry::Member(m) => {
             format!(
                 "{}@{}:{}:{}",
@@ -65,16 +67,30 @@ async fn parents_come_before_children_and_members_once() {
     assert_eq!(
         members,
         [
-            "sunqi@1:孙七:true",
-            "zhouba@1:周八:true",
-            "lisi@2:李四:true",
             "both@3,5:两边:true",
+            "lisi@2:李四:true",
+            "off@5:停用:false",
+            "sunqi@1:孙七:true",
             "wangwu@3:王五:true",
-            "zhaoliu@3:赵六:true",
             "zhangsan@4:张三:true",
-            "off@5:停用:false"
+            "zhaoliu@3:赵六:true",
+            "zhouba@1:周八:true"
         ]
     );
+    assert_eq!(
+        (got[0].as_str(), got[got.len() - 1].as_str()),
+        ("began", "ended")
+    );
+    // Behind every page the rest comes, whatever joined in between.
+    for (i, page) in pulled.pages.iter().enumerate().take(pulled.pages.len() - 1) {
+        let rest = pull(&wecom.wecom(), "directory", page.cursor.clone()).await;
+        let want: Vec<_> = pulled.pages[i + 1..]
+            .iter()
+            .flat_map(|p| p.directory.clone())
+            .collect();
+        let have: Vec<_> = rest.pages.into_iter().flat_map(|p| p.directory).collect();
+        assert_eq!(have, want, "behind page {i}");
+    }
     // Killed at any request, a later pull brings the rest.
     let server = sim.server();
     server.script([]);
