@@ -141,14 +141,47 @@ fn floor_else(r: &mut [f64], least: f64) {
     }
 }
 
-fn kin_start(width: usize) -> Vec<f64> {
+/// How kin begin: mostly different, or mostly equal in the column they share.
+fn kin_start(width: usize, shared: bool) -> Vec<f64> {
     let middle = (width - 3).max(1) as f64;
+    let (equal, other) = if shared { (0.6, 0.1) } else { (0.2, 0.6) };
     (0..width)
         .map(|l| match l {
             0 => 1.0,
-            1 => 0.2,
-            l if l + 1 == width => 0.6,
-            _ => 0.2 / middle,
+            1 => equal,
+            l if l + 1 == width => other,
+            _ => (1.0 - equal - other) / middle,
+        })
+        .collect()
+}
+
+/// A class of pairs while learning: things that have much in common without being one, such as
+/// members of a household, or papers of one author. Without such classes these would pass for
+/// matches.
+struct Kin {
+    /// The telling column they may share.
+    shares: Option<usize>,
+    rates: Rates,
+    found: [f64; 2],
+}
+
+fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
+    let telling: Vec<usize> = (0..widths.len())
+        .filter(|c| comparer.columns[*c].semantic.tells_kin_apart())
+        .collect();
+    // Who shares the only telling column is no kin.
+    let shared = telling.iter().copied().filter(|_| telling.len() > 1);
+    let classes = std::iter::once(None).chain(shared.map(Some));
+    let classes: Vec<Option<usize>> = classes.collect();
+    let part = classes.len() as f64;
+    classes
+        .into_iter()
+        .map(|shares| Kin {
+            shares,
+            rates: (0..widths.len())
+                .map(|c| kin_start(widths[c], shares == Some(c)))
+                .collect(),
+            found: found.map(|f| f / part),
         })
         .collect()
 }
@@ -193,44 +226,51 @@ pub(super) fn train(
     let total = (pairs[0] + pairs[1]).max(1.0);
     let begin = (rows as f64 * 0.2).max(1.0);
     out.matches = pairs.map(|p| begin * p / total);
-    // Pairs that share a street, a family or a series without being one thing: a class of their
-    // own while learning, lest they pass for matches.
-    let mut related: Rates = widths.iter().map(|w| kin_start(*w)).collect();
-    let mut kin = out.matches;
+    let mut kin = kin(comparer, &widths, out.matches);
     for round in 0..ROUNDS {
         let weights = log_ratios(&out.m, &out.u);
-        let kin_weights = log_ratios(&related, &out.u);
+        let kin_weights: Vec<_> = kin.iter().map(|k| log_ratios(&k.rates, &out.u)).collect();
         let mut sums: Vec<Vec<f64>> = widths.iter().map(|w| vec![0.0; *w]).collect();
-        let mut kin_sums = sums.clone();
+        let mut kin_sums: Vec<_> = kin.iter().map(|_| sums.clone()).collect();
         let mut matches = [0.0; 2];
-        let mut kin_found = [0.0; 2];
+        let mut kin_found = vec![[0.0; 2]; kin.len()];
+        let mut odds = vec![0.0; kin.len() + 1];
         for ((side, p), n) in candidates {
             let s = usize::from(*side);
-            let prior = (out.matches[s].max(0.5) / pairs[s].max(1.0)).ln();
-            let odds: f64 = prior + (0..columns).map(|c| weights[c][p.level(c)]).sum::<f64>();
-            let kin_prior = (kin[s].max(0.5) / pairs[s].max(1.0)).ln();
-            let kin_odds: f64 = kin_prior
-                + (0..columns)
-                    .map(|c| kin_weights[c][p.level(c)])
-                    .sum::<f64>();
-            let top = odds.max(kin_odds).max(0.0);
-            let parts = [(odds - top).exp(), (kin_odds - top).exp(), (-top).exp()];
-            let whole: f64 = parts.iter().sum();
-            let share = *n as f64 * parts[0] / whole;
-            let kin_share = *n as f64 * parts[1] / whole;
+            let prior = |found: f64| (found.max(0.5) / pairs[s].max(1.0)).ln();
+            let all = std::iter::once((&weights, out.matches[s]));
+            let all = all.chain(kin_weights.iter().zip(kin.iter().map(|k| k.found[s])));
+            for (o, (w, found)) in odds.iter_mut().zip(all) {
+                *o = prior(found) + (0..columns).map(|c| w[c][p.level(c)]).sum::<f64>();
+            }
+            let top = odds.iter().copied().fold(0.0, f64::max);
+            let mut whole = (-top).exp();
+            for o in &mut odds {
+                *o = (*o - top).exp();
+                whole += *o;
+            }
+            let share = *n as f64 * odds[0] / whole;
             matches[s] += share;
-            kin_found[s] += kin_share;
             for c in 0..columns {
                 sums[c][p.level(c)] += share;
-                kin_sums[c][p.level(c)] += kin_share;
+            }
+            for (k, o) in odds[1..].iter().enumerate() {
+                let share = *n as f64 * o / whole;
+                kin_found[k][s] += share;
+                for c in 0..columns {
+                    kin_sums[k][c][p.level(c)] += share;
+                }
             }
         }
         out.matches = matches;
-        kin = kin_found;
-        related = kin_sums.iter().map(|s| shares(s, 2.0)).collect();
-        for (r, c) in related.iter_mut().zip(comparer.columns) {
-            if c.semantic.tells_kin_apart() {
-                floor_else(r, 0.6);
+        for ((k, found), sums) in kin.iter_mut().zip(kin_found).zip(&kin_sums) {
+            k.found = found;
+            k.rates = sums.iter().map(|s| shares(s, 2.0)).collect();
+            for (c, r) in k.rates.iter_mut().enumerate() {
+                let telling = comparer.columns[c].semantic.tells_kin_apart();
+                if telling && k.shares != Some(c) {
+                    floor_else(r, 0.6);
+                }
             }
         }
         out.m = sums.iter().map(|s| shares(s, 2.0)).collect();
