@@ -165,44 +165,13 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client; `CERTIFICATE_INVALID` when a PEM cannot be read.
     pub fn new(config: ClientConfig, policy: NetworkPolicy) -> Result<Self, Failure> {
-        // Only the first call in a process has an effect, and all callers want the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let policy = Arc::new(policy);
-        let redirects = policy.clone();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.timeout)
-            .user_agent(config.user_agent)
-            .dns_resolver(Arc::new(Guard(policy.clone())))
-            .no_proxy()
-            .referer(false)
-            .redirect(redirect::Policy::custom(move |attempt| {
-                if attempt.previous().len() > MAX_REDIRECTS {
-                    return attempt.error("too many redirects");
-                }
-                let same = attempt.previous().last().is_some_and(|from| {
-                    Origin::of_url(from).ok() == Origin::of_url(attempt.url()).ok()
-                });
-                // Headers with credentials travel along, so another origin is never followed.
-                if same && redirects.check(attempt.url()).is_ok() {
-                    attempt.follow()
-                } else {
-                    attempt.error("a redirect to another server is not followed")
-                }
-            }));
-        if let Some(pem) = &config.ca_pem {
-            for certificate in Certificate::from_pem_bundle(pem).map_err(|_| bad_pem("ca"))? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        if let Some(pem) = &config.identity_pem {
-            builder = builder.identity(Identity::from_pem(pem).map_err(|_| bad_pem("identity"))?);
-        }
-        let inner = builder.build().map_err(|e| from_reqwest(&e))?;
+        let max_body = config.max_body;
+        let inner = build(config, &policy, false)?;
         Ok(Self {
             inner,
             policy,
-            max_body: config.max_body,
+            max_body,
         })
     }
 
@@ -257,6 +226,50 @@ impl Client {
     }
 }
 
+/// The client beneath, held to the policy. `upgrade` keeps it to HTTP/1.1, as a websocket needs.
+pub(crate) fn build(
+    config: ClientConfig,
+    policy: &Arc<NetworkPolicy>,
+    upgrade: bool,
+) -> Result<reqwest::Client, Failure> {
+    // Only the first call in a process has an effect, and all callers want the same provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let redirects = policy.clone();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(config.connect_timeout)
+        .timeout(config.timeout)
+        .user_agent(config.user_agent)
+        .dns_resolver(Arc::new(Guard(policy.clone())))
+        .no_proxy()
+        .referer(false)
+        .redirect(redirect::Policy::custom(move |attempt| {
+            if attempt.previous().len() > MAX_REDIRECTS {
+                return attempt.error("too many redirects");
+            }
+            let same = attempt.previous().last().is_some_and(|from| {
+                Origin::of_url(from).ok() == Origin::of_url(attempt.url()).ok()
+            });
+            // Headers with credentials travel along, so another origin is never followed.
+            if same && redirects.check(attempt.url()).is_ok() {
+                attempt.follow()
+            } else {
+                attempt.error("a redirect to another server is not followed")
+            }
+        }));
+    if let Some(pem) = &config.ca_pem {
+        for certificate in Certificate::from_pem_bundle(pem).map_err(|_| bad_pem("ca"))? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let Some(pem) = &config.identity_pem {
+        builder = builder.identity(Identity::from_pem(pem).map_err(|_| bad_pem("identity"))?);
+    }
+    if upgrade {
+        builder = builder.http1_only();
+    }
+    builder.build().map_err(|e| from_reqwest(&e))
+}
+
 /// Everything but the unreserved characters of RFC 3986 as `%XX`.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -280,7 +293,7 @@ fn bad_pem(which: &str) -> Failure {
 }
 
 /// Says what happened without the URL: its query may hold a secret.
-fn from_reqwest(error: &reqwest::Error) -> Failure {
+pub(crate) fn from_reqwest(error: &reqwest::Error) -> Failure {
     let (code, reason, message) = if error.is_timeout() {
         (
             Code::DeadlineExceeded,

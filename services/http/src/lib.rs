@@ -11,10 +11,14 @@
 //! | body, after decompression | 64 MiB |
 //! | redirects, same origin only | 5 |
 //!
+//! A [`WebSocket`] is opened over the same client, under the same policy.
+//!
 //! Retrying, rate budgets, signing and paging are the connector kit's matter, not this crate's.
 
 mod client;
 mod policy;
+mod websocket;
 
 pub use client::{Client, ClientConfig, Method, Request, Response};
 pub use policy::{NetworkPolicy, Origin};
+pub use websocket::{WebSocket, websocket_origin};
