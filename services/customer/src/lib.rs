@@ -50,7 +50,7 @@ use convert::pb::{
     stewardship_service_server::StewardshipServiceServer,
 };
 use engine::Engine;
-use rpc::{Api, Regrant, numbers::Numbers, page::Pages};
+use rpc::{Api, Regrant, numbers::Numbers, operations::Background, page::Pages};
 
 /// How old a gauge may be at most.
 const GAUGES: Duration = Duration::from_secs(5);
@@ -90,6 +90,7 @@ impl Service for Customer {
         let db = Database::open(config.database(&ctx.data_dir), &store::MIGRATIONS).await?;
         db.write(async |mut tx| ring.check(&mut tx).await).await?;
         let id = store::query::database_id(&db, &*ctx.entropy).await?;
+        let (clock, entropy) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.entropy));
         let engine = Engine::new(
             db.clone(),
             ring.clone(),
@@ -107,16 +108,25 @@ impl Service for Customer {
                 .map(Viewer::from)
         });
         let numbers = Numbers::new(&ctx.metrics)?;
+        let background = Background::new(db.clone(), Arc::clone(&clock), &*entropy);
         let api = Api {
-            engine,
+            engine: engine.clone(),
             pages: Arc::new(Pages::new(ring, id)),
             limits,
             numbers: numbers.clone(),
             shutdown: ctx.shutdown.clone(),
             regrant,
+            background: background.clone(),
         };
+        let stopped = ctx.shutdown.child();
         let built = Built::new()
+            .operations(db.operations(clock))
             .check(DatabaseAnswers(db.clone()))
+            .task("operations", async move {
+                background
+                    .run(engine, async move { stopped.wait().await })
+                    .await
+            })
             .task("gauges", {
                 let shutdown = ctx.shutdown;
                 async move {

@@ -13,6 +13,7 @@
 pub mod filter;
 pub mod limits;
 pub mod numbers;
+pub mod operations;
 pub mod page;
 
 mod conflict;
@@ -48,6 +49,7 @@ pub mod list_timeline_entries;
 pub mod lookup_customers;
 pub mod match_party;
 pub mod merge_customers;
+pub mod rebuild_customers;
 pub mod remove_customer_tag;
 pub mod retract_judgement;
 pub mod search_customers;
@@ -90,6 +92,8 @@ pub struct Api {
     pub numbers: Numbers,
     /// The word to stop.
     pub shutdown: Shutdown,
+    /// Long-running operations.
+    pub background: operations::Background,
     /// Asks again during a stream.
     pub regrant: Regrant,
 }

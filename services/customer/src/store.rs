@@ -3,10 +3,13 @@
 //! Everything is set-based: one statement serves a whole batch, whatever its size.
 
 pub mod activities;
+pub mod blocks;
 pub mod customers;
 pub mod judgements;
 pub mod pairs;
+pub mod pending;
 pub mod query;
+pub mod rebuild;
 pub mod records;
 pub mod sources;
 pub mod state;

@@ -82,6 +82,8 @@ nothing_to_hide!(
     pb::ListMatchReviewsResponse,
     pb::ListRuleSetsResponse,
     pb::GetCustomerStatsResponse,
+    // How far it is; the result is of whole numbers, names of records and organization names.
+    jinke_proto::google::longrunning::Operation,
 );
 
 /// Messages that only hold others.

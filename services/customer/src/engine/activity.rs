@@ -9,7 +9,7 @@ use jinke_store::{
     Tx,
     changelog::{self, Entry},
 };
-use jinke_types::{Body, Failure, Timestamp};
+use jinke_types::{Body, Failure, RecordKey, Timestamp};
 use rust_decimal::Decimal;
 
 use crate::{
@@ -32,35 +32,10 @@ pub(crate) async fn write(
     let mut rows = Vec::new();
     let mut relationships = Vec::new();
     for (row, body, _) in &changed {
-        match body.as_deref() {
-            Some(Body::Transaction(t)) => rows.push(ActivityRow {
-                no: row.no,
-                kind_of_record: row.kind.code(),
-                party: key_text(&t.party),
-                kind: transaction_code(t.kind),
-                time: t.time,
-                amount: t.amount.as_ref().map(|m| (m.currency.clone(), m.amount)),
-                deleted: row.deleted,
-            }),
-            Some(Body::Interaction(i)) => rows.push(ActivityRow {
-                no: row.no,
-                kind_of_record: row.kind.code(),
-                party: key_text(&i.party),
-                kind: interaction_code(i.kind),
-                time: i.time,
-                amount: None,
-                deleted: row.deleted,
-            }),
-            Some(Body::Relationship(r)) => relationships.push(RelationshipRow {
-                no: row.no,
-                kind: r.kind.clone(),
-                from: key_text(&r.from),
-                to: key_text(&r.to),
-                valid_from: r.valid_from,
-                valid_to: r.valid_to,
-                deleted: row.deleted,
-            }),
-            _ => {}
+        match body.as_deref().and_then(|body| plain(row, body)) {
+            Some(Plain::Activity(activity)) => rows.push(activity),
+            Some(Plain::Relationship(relationship)) => relationships.push(relationship),
+            None => {}
         }
     }
     for (row, ..) in &changed {
@@ -81,6 +56,45 @@ pub(crate) async fn write(
     sum(tx, &changed, &rows).await?;
     activities::put(tx, &rows).await?;
     activities::put_relationships(tx, &relationships).await
+}
+
+/// The plain columns of a record.
+#[derive(Debug)]
+pub(crate) enum Plain {
+    Activity(ActivityRow),
+    Relationship(RelationshipRow),
+}
+
+/// The plain columns of a record in this state; none of a party.
+pub(crate) fn plain(row: &RecordRow, body: &Body) -> Option<Plain> {
+    let activity = |party: &RecordKey, kind, time, amount| {
+        Plain::Activity(ActivityRow {
+            no: row.no,
+            kind_of_record: row.kind.code(),
+            party: key_text(party),
+            kind,
+            time,
+            amount,
+            deleted: row.deleted,
+        })
+    };
+    match body {
+        Body::Transaction(t) => {
+            let amount = t.amount.as_ref().map(|m| (m.currency.clone(), m.amount));
+            Some(activity(&t.party, transaction_code(t.kind), t.time, amount))
+        }
+        Body::Interaction(i) => Some(activity(&i.party, interaction_code(i.kind), i.time, None)),
+        Body::Relationship(r) => Some(Plain::Relationship(RelationshipRow {
+            no: row.no,
+            kind: r.kind.clone(),
+            from: key_text(&r.from),
+            to: key_text(&r.to),
+            valid_from: r.valid_from,
+            valid_to: r.valid_to,
+            deleted: row.deleted,
+        })),
+        Body::Party { .. } => None,
+    }
 }
 
 /// Takes what the transactions counted before off the sums and adds what they count now.

@@ -415,6 +415,7 @@ async fn write(
     }
     let input = Input {
         changes,
+        bounded: true,
         ..Input::default()
     };
     let resolved = resolve::run(core, tx, input, &batch.known, now).await?;

@@ -35,6 +35,10 @@ impl Cache {
             .map(|(_, i)| Arc::clone(i))
     }
 
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     pub(crate) fn learn(&self, learned: Vec<(i64, i64, Arc<Indexed>)>) {
         let mut cache = self.lock();
         for (no, versions, indexed) in learned {

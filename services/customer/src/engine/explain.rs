@@ -10,6 +10,7 @@ use super::{
     Core, Engine,
     golden::sees,
     prepare::{Indexed, index},
+    resolve::views::{self, Ask, Origin},
 };
 use crate::{
     domain::{MatchCandidate, PairExplanation, key_text},
@@ -18,7 +19,7 @@ use crate::{
         judgements::{self, JudgementRow},
         pairs,
         records::{self, PartyRow},
-        sources, tokens,
+        sources,
     },
 };
 
@@ -73,7 +74,7 @@ fn conflicting_scheme(a: &Indexed, b: &Indexed, exclusive: &[String]) -> String 
     for x in a.std.identifiers() {
         let scheme = x.scheme.split(':').next().unwrap_or_default();
         if exclusive.iter().any(|e| e == scheme) && b.std.identifiers().any(|y| x.contradicts(y)) {
-            return x.scheme.clone();
+            return x.scheme.to_string();
         }
     }
     String::new()
@@ -196,16 +197,28 @@ impl Engine {
         let conn = &mut *reader;
         let known = sources::all(conn).await?;
         let generic = core.generic_keys(conn).await?;
-        let mut probes = BTreeMap::new();
-        for (key, token) in asked.std.keys().iter().zip(&asked.keys) {
-            if let Some(rule) = rules.keys.get(usize::from(key.rule))
-                && !generic.tokens.contains(token)
-            {
-                probes.insert(*token, i64::try_from(rule.max_records).unwrap_or(i64::MAX));
-            }
-        }
-        let held = tokens::probe(conn, &probes).await?;
-        let nos: BTreeSet<i64> = held.values().flatten().map(|h| h.0).collect();
+        let own = asked.core.unwrap_or(0);
+        let keys = asked.std.keys().iter().zip(&asked.keys);
+        let asks = keys.map(|(key, token)| {
+            let origin = Origin {
+                kind,
+                rule: key.rule,
+            };
+            let ask = Ask {
+                origin,
+                leaving: 0,
+                cores: BTreeSet::from([own]),
+                counted: false,
+            };
+            (*token, ask)
+        });
+        let views = views::load(conn, &core.rules, &asks.collect(), &generic.tokens).await?;
+        // As a record would meet them that is no hub.
+        let nos: BTreeSet<i64> = views
+            .values()
+            .filter_map(|v| Some(v.partners(v.origin.rule(&core.rules)?, own, 0).0))
+            .flatten()
+            .collect();
         let nos: Vec<i64> = nos.into_iter().collect();
         let mut found = core.indexed(conn, &nos).await?;
         found.retain(|_, (row, _)| sees(scope, &known, &row.key));

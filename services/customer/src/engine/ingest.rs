@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Core, Engine,
     apply::{self, Call},
+    drain::Kick,
     prepare::{Prepared, prepare},
 };
 use crate::domain::{IngestResult, MAX_BATCH, RequestId};
@@ -27,7 +28,7 @@ pub(crate) struct Waiting {
 pub(crate) type Queue = mpsc::Sender<Waiting>;
 
 /// Starts the worker; it ends when the last [`Engine`] is gone.
-pub(crate) fn start(core: Arc<Core>) -> Queue {
+pub(crate) fn start(core: Arc<Core>, kick: Kick) -> Queue {
     let (queue, mut waiting) = mpsc::channel::<Waiting>(core.config.queued_calls.max(1));
     tokio::spawn(async move {
         while let Some(first) = waiting.recv().await {
@@ -41,18 +42,18 @@ pub(crate) fn start(core: Arc<Core>) -> Queue {
             }
             // A caller that went away needs no answer, and its records were not promised.
             group.retain(|w| !w.answer.is_closed());
-            run_group(&core, group).await;
+            run_group(&core, &kick, group).await;
         }
     });
     queue
 }
 
-async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
+async fn run_group(core: &Arc<Core>, kick: &Kick, group: Vec<Waiting>) {
     let calls: Vec<Arc<Call>> = group.iter().map(|w| Arc::clone(&w.call)).collect();
     if calls.is_empty() {
         return;
     }
-    match apply(core, calls).await {
+    match apply(core, kick, calls).await {
         Ok(results) => {
             for (w, result) in group.into_iter().zip(results) {
                 let _ = w.answer.send(result);
@@ -65,7 +66,7 @@ async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
         }
         Err(_) => {
             for w in group {
-                let result = apply(core, vec![Arc::clone(&w.call)]).await;
+                let result = apply(core, kick, vec![Arc::clone(&w.call)]).await;
                 let result = result.and_then(|mut r| {
                     r.pop()
                         .unwrap_or_else(|| Err(Failure::internal("a call without an answer")))
@@ -81,10 +82,11 @@ async fn run_group(core: &Arc<Core>, group: Vec<Waiting>) {
 /// ingest until the process is started anew.
 async fn apply(
     core: &Arc<Core>,
+    kick: &Kick,
     calls: Vec<Arc<Call>>,
 ) -> Result<Vec<Result<Vec<IngestResult>, Failure>>, Failure> {
-    let core = Arc::clone(core);
-    tokio::spawn(async move { core.apply(&calls).await })
+    let (core, kick) = (Arc::clone(core), kick.clone());
+    tokio::spawn(async move { core.apply(&calls, &kick).await })
         .await
         .unwrap_or_else(|panic| Err(Failure::internal(format!("ingest failed: {panic}"))))
 }
@@ -94,6 +96,7 @@ impl Core {
     async fn apply(
         &self,
         calls: &[Arc<Call>],
+        kick: &Kick,
     ) -> Result<Vec<Result<Vec<IngestResult>, Failure>>, Failure> {
         let applied = self
             .db
@@ -102,6 +105,10 @@ impl Core {
                 apply::run(self, &mut tx, calls, self.clock.now()).await
             })
             .await?;
+        if applied.resolved.left {
+            // A full channel means that the background was told already.
+            let _ = kick.try_send(());
+        }
         applied.resolved.learn(self);
         Ok(applied.results)
     }

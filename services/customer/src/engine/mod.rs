@@ -4,6 +4,7 @@ mod activity;
 mod apply;
 mod attachments;
 mod cache;
+mod drain;
 mod explain;
 mod golden;
 mod ingest;
@@ -11,6 +12,7 @@ mod judgements;
 mod load;
 mod mutate;
 pub(crate) mod prepare;
+pub mod rebuild;
 mod record;
 mod reindex;
 mod resolve;
@@ -55,6 +57,8 @@ impl Default for EngineConfig {
 pub struct Engine {
     core: Arc<Core>,
     queue: ingest::Queue,
+    /// Held so that the background ends with the last engine.
+    _kick: drain::Kick,
 }
 
 /// What all parts of the engine share.
@@ -123,8 +127,13 @@ impl Engine {
             generic: GenericCache::default(),
         });
         core.reindex().await?;
-        let queue = ingest::start(Arc::clone(&core));
-        Ok(Self { core, queue })
+        let kick = drain::start(Arc::clone(&core));
+        let queue = ingest::start(Arc::clone(&core), kick.clone());
+        Ok(Self {
+            core,
+            queue,
+            _kick: kick,
+        })
     }
     /// The database, for queries.
     pub fn database(&self) -> &Database {

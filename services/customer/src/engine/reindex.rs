@@ -10,7 +10,7 @@ use super::{
     prepare::token,
     resolve::{Input, PartyChange},
 };
-use crate::store::{records, state, tokens};
+use crate::store::{pending, records, state, tokens};
 
 /// Records per step.
 const STEP: i64 = 2_000;
@@ -18,9 +18,10 @@ const STEP: i64 = 2_000;
 const MADE_WITH: &str = "made_with";
 
 /// Counts the changes of the program that derive something else from the same values with the same
-/// rules: of standardizing, of keys, of search terms. Add one with every such change, or a record
-/// that is changed later leaves the tokens of the old program behind. 1: as of 0.1.0.
-const DERIVATION: u32 = 1;
+/// rules: of standardizing, of keys, of blocks, of search terms. Add one with every such change, or a record
+/// that is changed later leaves the tokens of the old program behind. 1: as of 0.1.0. 2: blocks
+/// in order of core and place.
+const DERIVATION: u32 = 2;
 
 impl Core {
     /// Names what tokens and pairs are derived with: the rules, the active token key and the
@@ -57,6 +58,7 @@ impl Core {
 
     async fn make_anew(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Failure> {
         tokens::clear(tx).await?;
+        pending::clear(tx).await?;
         let revision = state::generic_revision(tx).await?;
         state::clear_generic(tx, revision + 1).await?;
         let mut after = i64::MIN;

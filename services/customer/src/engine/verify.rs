@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jinke_resolution::{Judgement, Member, Standardized, resolve::resolve_kind, survive};
+use jinke_resolution::{
+    Judgement, Member, Standardized, block::BlockState, resolve::resolve_kind, survive,
+};
 use jinke_types::{Failure, PartyKind, RecordKey, RowScope, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -10,11 +12,14 @@ use super::{
     Core, Engine,
     golden::Loaded,
     prepare::{Indexed, searched},
+    resolve::held,
 };
 use crate::{
     domain::{Decision, Source},
     store::{
-        activities, customers, judgements,
+        activities,
+        blocks::{self, Held},
+        customers, judgements,
         pairs::{self, ReviewRow},
         records::{self, PartyRow},
         sources, state as engine_state, tokens,
@@ -121,6 +126,7 @@ impl Engine {
             }
         }
         check_tokens(&mut faults, &indexed, &tokens::all(conn).await?);
+        check_blocks(&mut faults, &rows, &indexed, &blocks::all(conn).await?);
         let judged: Vec<_> = judgements::all_in_force(conn).await?;
         let mut right = Right::default();
         for kind in [PartyKind::Organization, PartyKind::Person] {
@@ -195,14 +201,30 @@ fn describe(core: &Core, list: &[Loaded]) -> Result<Vec<u8>, Failure> {
 fn check_tokens(
     faults: &mut Faults,
     indexed: &HashMap<i64, Indexed>,
-    stored: &BTreeMap<(i64, i64), Option<i64>>,
+    stored: &BTreeSet<(i64, i64)>,
+) {
+    let right = indexed
+        .iter()
+        .flat_map(|(no, i)| i.terms.iter().map(|t| ((*t, *no), ())));
+    let stored = stored.iter().map(|t| (*t, ())).collect();
+    faults.compare("token", &stored, &right.collect());
+}
+
+fn check_blocks(
+    faults: &mut Faults,
+    rows: &[PartyRow],
+    indexed: &HashMap<i64, Indexed>,
+    stored: &BTreeSet<(i64, Held)>,
 ) {
     let mut right = BTreeMap::new();
-    for (no, i) in indexed {
-        right.extend(i.terms.iter().map(|t| ((*t, *no), None)));
-        right.extend(i.keys.iter().map(|t| ((*t, *no), i.core)));
+    for row in rows {
+        if let Some(i) = indexed.get(&row.no) {
+            let held = held(row.no, &row.key, i);
+            right.extend(i.keys.iter().map(|t| ((*t, held), ())));
+        }
     }
-    faults.compare("token", stored, &right);
+    let stored = stored.iter().map(|t| (*t, ())).collect();
+    faults.compare("block", &stored, &right);
 }
 
 fn generic_of(core: &Core, indexed: &HashMap<i64, Indexed>) -> BTreeMap<i64, ()> {
@@ -218,7 +240,7 @@ fn generic_of(core: &Core, indexed: &HashMap<i64, Indexed>) -> BTreeMap<i64, ()>
     }
     blocks.retain(|_, (kind, rule, records, cores)| {
         let rule = core.rules.of(*kind).keys.get(usize::from(*rule));
-        rule.is_some_and(|r| r.is_generic(*records, cores.len()))
+        rule.is_some_and(|r| r.state(*records, cores.len()) == BlockState::Generic)
     });
     blocks.into_keys().map(|t| (t, ())).collect()
 }

@@ -2,7 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, explain_match, list_rule_sets, match_party};
+use jinke_proto::google::longrunning;
+
+use super::{Api, explain_match, list_rule_sets, match_party, rebuild_customers};
 use crate::convert::pb::{self, match_service_server::MatchService};
 
 #[tonic::async_trait]
@@ -12,6 +14,13 @@ impl MatchService for Api {
         request: Request<pb::ListRuleSetsRequest>,
     ) -> Result<Response<pb::ListRuleSetsResponse>, Status> {
         self.answer(request, list_rule_sets::run).await
+    }
+
+    async fn rebuild_customers(
+        &self,
+        request: Request<pb::RebuildCustomersRequest>,
+    ) -> Result<Response<longrunning::Operation>, Status> {
+        self.answer(request, rebuild_customers::run).await
     }
 
     async fn explain_match(

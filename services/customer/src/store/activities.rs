@@ -247,6 +247,33 @@ pub struct RelationshipRow {
     pub deleted: bool,
 }
 
+/// The rows of these records.
+pub async fn relationships_by_nos(
+    conn: &mut Conn,
+    nos: &[i64],
+) -> Result<BTreeMap<i64, RelationshipRow>, Failure> {
+    conn.fetch_all(
+        "SELECT record_no, kind, from_party, to_party, valid_from, valid_to, deleted \
+         FROM relationships WHERE record_no IN LIST($1)",
+        args![nos],
+    )
+    .await?
+    .iter()
+    .map(|r| {
+        let row = RelationshipRow {
+            no: r.i64("record_no")?,
+            kind: r.text("kind")?,
+            from: r.text("from_party")?,
+            to: r.text("to_party")?,
+            valid_from: r.opt_time("valid_from")?,
+            valid_to: r.opt_time("valid_to")?,
+            deleted: r.bool("deleted")?,
+        };
+        Ok((row.no, row))
+    })
+    .collect()
+}
+
 /// Inserts or replaces relationships.
 pub async fn put_relationships(tx: &mut Tx, list: &[RelationshipRow]) -> Result<(), Failure> {
     if list.is_empty() {

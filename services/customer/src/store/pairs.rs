@@ -22,6 +22,25 @@ pub async fn from(conn: &mut Conn, nos: &[i64]) -> Result<Vec<(i64, i64, i32)>, 
     .collect()
 }
 
+/// Like [`from`], at most `most` of them.
+pub async fn from_some(
+    conn: &mut Conn,
+    nos: &[i64],
+    most: usize,
+) -> Result<Vec<(i64, i64, i32)>, Failure> {
+    if nos.is_empty() {
+        return Ok(Vec::new());
+    }
+    conn.fetch_all(
+        "SELECT a, b, score FROM pairs WHERE a IN LIST($1) LIMIT $2",
+        args![nos, i64::try_from(most).unwrap_or(i64::MAX)],
+    )
+    .await?
+    .iter()
+    .map(|r| Ok((r.i64("a")?, r.i64("b")?, score(r.i64("score")?))))
+    .collect()
+}
+
 /// Every pair with a < b, for checking.
 pub async fn all(conn: &mut Conn) -> Result<BTreeMap<(i64, i64), i32>, Failure> {
     conn.fetch_all("SELECT a, b, score FROM pairs", args![])

@@ -212,6 +212,7 @@ pub fn unmerge(customer: i64, leaving: &[&str]) -> Unmerge {
 }
 
 pub async fn assert_sound(engine: &Engine) {
+    engine.settle().await.expect("the background");
     assert_eq!(
         engine.verify().await.expect("a check"),
         Vec::<String>::new()

@@ -11,11 +11,15 @@ use jinke_kit::{
     deadline::Call,
     token::{self, Actor, Claims},
 };
+use jinke_proto::google::longrunning;
 use jinke_proto::jinke::{
     customer::v1 as customer,
     identity::v1::{self as identity, access_service_server, token_service_server},
 };
-use jinke_types::{Clock, Failure, SystemClock};
+use jinke_types::{
+    Clock, Failure, Operation, OperationAnswer, OperationLog, OperationQuery, OperationState,
+    SystemClock,
+};
 use serde::Deserialize;
 use tonic::{Request, Response, Status};
 
@@ -73,11 +77,11 @@ fn tokens(claims: &Claims) -> Option<identity::TokenPair> {
 /// Methods this world has no use for. (Written as `async_trait` expands them, which does not look
 /// into macros.)
 macro_rules! unserved {
-    ($($name:ident($request:ident) -> $response:ident;)*) => { $(
+    ($module:ident: $($name:ident($request:ident) -> $response:path;)*) => { $(
         fn $name<'life, 'answer>(
             &'life self,
-            _: Request<identity::$request>,
-        ) -> Pin<Box<dyn Future<Output = Result<Response<identity::$response>, Status>> + Send + 'answer>>
+            _: Request<$module::$request>,
+        ) -> Pin<Box<dyn Future<Output = Result<Response<$response>, Status>> + Send + 'answer>>
         where
             'life: 'answer,
             Self: 'answer,
@@ -89,11 +93,11 @@ macro_rules! unserved {
 
 #[tonic::async_trait]
 impl token_service_server::TokenService for IdentityRpc {
-    unserved! {
-        login(LoginRequest) -> LoginResponse;
-        revoke_token(RevokeTokenRequest) -> RevokeTokenResponse;
-        list_signing_keys(ListSigningKeysRequest) -> ListSigningKeysResponse;
-        rotate_signing_key(RotateSigningKeyRequest) -> RotateSigningKeyResponse;
+    unserved! { identity:
+        login(LoginRequest) -> identity::LoginResponse;
+        revoke_token(RevokeTokenRequest) -> identity::RevokeTokenResponse;
+        list_signing_keys(ListSigningKeysRequest) -> identity::ListSigningKeysResponse;
+        rotate_signing_key(RotateSigningKeyRequest) -> identity::RotateSigningKeyResponse;
     }
     async fn refresh_token(
         &self,
@@ -183,15 +187,15 @@ type Watch<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl access_service_server::AccessService for IdentityRpc {
-    unserved! {
-        list_roles(ListRolesRequest) -> ListRolesResponse;
-        create_role_binding(CreateRoleBindingRequest) -> RoleBinding;
-        list_role_bindings(ListRoleBindingsRequest) -> ListRoleBindingsResponse;
-        delete_role_binding(DeleteRoleBindingRequest) -> DeleteRoleBindingResponse;
-        create_policy(CreatePolicyRequest) -> Policy;
-        list_policies(ListPoliciesRequest) -> ListPoliciesResponse;
-        delete_policy(DeletePolicyRequest) -> DeletePolicyResponse;
-        check_access(CheckAccessRequest) -> CheckAccessResponse;
+    unserved! { identity:
+        list_roles(ListRolesRequest) -> identity::ListRolesResponse;
+        create_role_binding(CreateRoleBindingRequest) -> identity::RoleBinding;
+        list_role_bindings(ListRoleBindingsRequest) -> identity::ListRoleBindingsResponse;
+        delete_role_binding(DeleteRoleBindingRequest) -> identity::DeleteRoleBindingResponse;
+        create_policy(CreatePolicyRequest) -> identity::Policy;
+        list_policies(ListPoliciesRequest) -> identity::ListPoliciesResponse;
+        delete_policy(DeletePolicyRequest) -> identity::DeletePolicyResponse;
+        check_access(CheckAccessRequest) -> identity::CheckAccessResponse;
     }
     async fn get_access_snapshot(
         &self,
@@ -243,13 +247,87 @@ impl Service for FakeCustomer {
             world: world(&ctx.config.world),
             peers: ctx.peers,
         };
+        let operations = Arc::new(FakeOperations::default());
         let server = customer::match_service_server::MatchServiceServer::new(rpc)
             .max_decoding_message_size(ctx.request_bytes);
         let shutdown = ctx.shutdown.clone();
-        Ok(Built::new().rpc(server).task("idle", async move {
-            shutdown.wait().await;
-            Ok(())
-        }))
+        Ok(Built::new()
+            .rpc(server)
+            .operations(operations)
+            .task("idle", async move {
+                shutdown.wait().await;
+                Ok(())
+            }))
+    }
+}
+
+/// Three operations: two of mei's, one of which has ended, and one of wang's.
+pub struct FakeOperations(std::sync::Mutex<Vec<Operation>>);
+
+impl Default for FakeOperations {
+    fn default() -> Self {
+        let one = |id: i64, caller: &str, state: OperationState| Operation {
+            id,
+            kind: "rebuild".into(),
+            state,
+            caller: caller.into(),
+            request: Vec::new(),
+            result: (state == OperationState::Succeeded).then(|| {
+                let report = customer::RebuildReport {
+                    records: 7,
+                    ..Default::default()
+                };
+                prost::Message::encode_to_vec(&jinke_kit::operations::pack(&report))
+            }),
+            failure: None,
+            done: id,
+            total: 10,
+            checkpoint: None,
+            cancel_requested: false,
+            attempts: 1,
+            create_time: jinke_types::Timestamp(0),
+            update_time: jinke_types::Timestamp(0),
+        };
+        Self(std::sync::Mutex::new(vec![
+            one(3, "users/wang", OperationState::Running),
+            one(2, "users/mei", OperationState::Running),
+            one(1, "users/mei", OperationState::Succeeded),
+        ]))
+    }
+}
+
+impl OperationLog for FakeOperations {
+    fn get(&self, id: i64) -> OperationAnswer<'_, Operation> {
+        let all = self.0.lock().unwrap();
+        let found = all.iter().find(|o| o.id == id).cloned();
+        Box::pin(async move { found.ok_or_else(|| Failure::not_found("the operation")) })
+    }
+    fn list(&self, query: OperationQuery) -> OperationAnswer<'_, Vec<Operation>> {
+        let all = self.0.lock().unwrap();
+        let mut found: Vec<Operation> = all
+            .iter()
+            .filter(|o| query.before.is_none_or(|b| o.id < b))
+            .filter(|o| query.caller.as_ref().is_none_or(|c| *c == o.caller))
+            .filter(|o| {
+                query
+                    .done
+                    .is_none_or(|d| d == (o.state != OperationState::Running))
+            })
+            .cloned()
+            .collect();
+        found.truncate(query.limit as usize);
+        Box::pin(async move { Ok(found) })
+    }
+    fn cancel(&self, id: i64) -> OperationAnswer<'_, Operation> {
+        let mut all = self.0.lock().unwrap();
+        let found = all.iter_mut().find(|o| o.id == id).unwrap();
+        found.cancel_requested = true;
+        let found = found.clone();
+        Box::pin(async move { Ok(found) })
+    }
+    fn delete(&self, id: i64) -> OperationAnswer<'_, ()> {
+        self.0.lock().unwrap().retain(|o| o.id != id);
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -270,6 +348,9 @@ pub mod act {
 
 #[tonic::async_trait]
 impl customer::match_service_server::MatchService for CustomerRpc {
+    unserved! { customer:
+        rebuild_customers(RebuildCustomersRequest) -> longrunning::Operation;
+    }
     /// Tells what the handler knows about the call.
     async fn list_rule_sets(
         &self,

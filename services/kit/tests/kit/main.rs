@@ -8,6 +8,7 @@ mod drain;
 mod fakes;
 mod lapse;
 mod limits;
+mod operations;
 mod peers;
 mod process;
 mod status;

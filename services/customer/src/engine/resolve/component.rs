@@ -9,14 +9,15 @@ use jinke_resolution::{Clustering, Edge, Judgement, Node, Reason, cluster};
 use jinke_store::Tx;
 use jinke_types::{Failure, PartyKind, RecordKey};
 
-use super::{ObstacleView, Work, pairs::Changed};
+use super::{MOST_AT_ONCE, ObstacleView, Work, pairs::Changed};
 use crate::{
     domain::{Decision, key_text},
     engine::prepare::Indexed,
     store::{
+        customers,
         judgements::{self, JudgementRow},
         pairs::{self, ReviewRow},
-        records,
+        pending, records,
     },
 };
 
@@ -36,6 +37,8 @@ struct Walk {
     edges: BTreeMap<(i64, i64), i32>,
     judgements: BTreeMap<i64, JudgementRow>,
     by_key: HashMap<RecordKey, i64>,
+    /// Records from which the walk did not go on, because too many follow.
+    far: BTreeSet<i64>,
 }
 
 pub(super) async fn run(
@@ -46,16 +49,20 @@ pub(super) async fn run(
     let judged: Vec<String> = work.input.judged.iter().map(key_text).collect();
     let mut seeds: BTreeSet<i64> = work.input.changes.iter().map(|c| c.no).collect();
     seeds.extend(&work.input.seeds);
+    seeds.extend(&work.input.again);
     seeds.extend(changed.keys().flat_map(|p| [p.0, p.1]));
     for row in records::parties_by_key(tx, judged).await? {
         seeds.insert(row.no);
         work.rows.insert(row.no, row);
     }
-    let walk = walk(work, tx, changed, seeds).await?;
-    let components = components(work, &walk);
+    let walk = walk(work, tx, changed, seeds.clone()).await?;
+    let mut components = components(work, &walk);
+    let mut out = Clustered::default();
+    if !walk.far.is_empty() {
+        components = leave(work, tx, &walk, &seeds, components, &mut out).await?;
+    }
     let large = components.iter().filter(|c| c.len() > 1).flatten().copied();
     work.load_indexed(tx, large.collect::<Vec<_>>()).await?;
-    let mut out = Clustered::default();
     let mut jobs = Vec::new();
     for nodes in components {
         if let [only] = nodes[..] {
@@ -83,6 +90,39 @@ pub(super) async fn run(
     }
     write(work, tx, &walk, &out, reviews).await?;
     Ok(out)
+}
+
+/// Leaves components that were not walked to their end to the background; the others.
+async fn leave(
+    work: &mut Work<'_>,
+    tx: &mut Tx,
+    walk: &Walk,
+    seeds: &BTreeSet<i64>,
+    components: Vec<Vec<i64>>,
+    out: &mut Clustered,
+) -> Result<Vec<Vec<i64>>, Failure> {
+    let (large, rest): (Vec<_>, Vec<_>) = components
+        .into_iter()
+        .partition(|c| c.iter().any(|n| walk.far.contains(n)));
+    let mut noted = BTreeSet::new();
+    let mut customers = BTreeSet::new();
+    for no in large.into_iter().flatten().filter(|n| seeds.contains(n)) {
+        match work.row(no).and_then(|r| r.customer) {
+            // Whoever walks from one record of a customer walks through all of them.
+            Some(customer) => {
+                if customers.insert(customer) || work.changed.contains_key(&no) {
+                    noted.insert(no);
+                }
+            }
+            None => {
+                noted.insert(no);
+                out.customers.insert(no, no);
+            }
+        }
+    }
+    work.left |= !noted.is_empty();
+    pending::put(tx, noted, false).await?;
+    Ok(rest)
 }
 
 /// Follows pairs, positive judgements and present customers from the seeds.
@@ -114,7 +154,7 @@ async fn walk(
         if frontier.is_empty() {
             let customers: BTreeSet<i64> = walk
                 .nodes
-                .iter()
+                .difference(&walk.far)
                 .filter_map(|n| work.row(*n)?.customer)
                 .filter(|c| !customers_seen.contains(c))
                 .collect();
@@ -132,13 +172,26 @@ async fn walk(
         work.load_rows(tx, frontier.iter().copied()).await?;
         frontier.retain(|n| work.row(*n).is_some_and(|r| r.kind.party().is_some()));
         walk.nodes.extend(&frontier);
+        if work.input.bounded {
+            stop(work, tx, &mut walk, &mut frontier).await?;
+        }
         let mut next = BTreeSet::new();
         let known: Vec<i64> = frontier
             .iter()
             .copied()
             .filter(|n| !fresh.contains(n))
             .collect();
-        for (a, b, score) in pairs::from(tx, &known).await? {
+        let most = if work.input.bounded {
+            MOST_AT_ONCE * 20
+        } else {
+            usize::MAX
+        };
+        let found = pairs::from_some(tx, &known, most).await?;
+        if found.len() == most {
+            // Too many pairs to tell which record is in a component that is too large.
+            walk.far.extend(&known);
+        }
+        for (a, b, score) in found {
             walk.edges.insert((a.min(b), a.max(b)), score);
             next.insert(b);
         }
@@ -156,6 +209,47 @@ async fn walk(
         }
         frontier = next;
     }
+}
+
+/// Takes records out of the frontier that are in components of too many records.
+async fn stop(
+    work: &Work<'_>,
+    tx: &mut Tx,
+    walk: &mut Walk,
+    frontier: &mut BTreeSet<i64>,
+) -> Result<(), Failure> {
+    let held: BTreeSet<i64> = frontier
+        .iter()
+        .filter_map(|n| work.row(*n)?.customer)
+        .collect();
+    let held: Vec<i64> = held.into_iter().collect();
+    let most = i64::try_from(MOST_AT_ONCE).unwrap_or(i64::MAX);
+    let large: BTreeSet<i64> = customers::by_ids(tx, &held)
+        .await?
+        .into_values()
+        .filter(|c| c.record_count > most)
+        .map(|c| c.id)
+        .collect();
+    let mut far: BTreeSet<i64> = frontier
+        .iter()
+        .copied()
+        .filter(|n| {
+            work.row(*n)
+                .and_then(|r| r.customer)
+                .is_some_and(|c| large.contains(&c))
+        })
+        .collect();
+    if walk.nodes.len() > MOST_AT_ONCE {
+        for c in components(work, walk)
+            .iter()
+            .filter(|c| c.len() > MOST_AT_ONCE)
+        {
+            far.extend(c.iter().filter(|n| frontier.contains(n)));
+        }
+    }
+    frontier.retain(|n| !far.contains(n));
+    walk.far.extend(far);
+    Ok(())
 }
 
 /// Judgements that name these records, and the records that positive ones tie to them.

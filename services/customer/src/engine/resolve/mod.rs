@@ -7,6 +7,8 @@
 //!    clustered anew.
 //! 4. [`revise`]: customers, revisions, change log.
 //!
+//! A change of many records at once is spread: see [`MOST_AT_ONCE`].
+//!
 //! A component that no change touches has the same records, pairs and judgements as before,
 //! and so the same clusters; that is why the rest of the database need not be looked at.
 
@@ -14,6 +16,7 @@ mod blocks;
 mod component;
 mod pairs;
 mod revise;
+pub(crate) mod views;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -24,11 +27,19 @@ use jinke_resolution::Key;
 use jinke_store::Tx;
 use jinke_types::{Failure, PartyKind, RecordKey, Timestamp};
 
+pub(crate) use blocks::held;
+
 use super::{Core, apply::of_body, cache::GenericKeys, prepare::Indexed, state};
 use crate::{
     domain::Source,
     store::{records, records::PartyRow},
 };
+
+/// Most records that an ingest clusters or compares anew beside those it brings. What concerns
+/// more is noted in the table `pending` and done in the background (see [`super::drain`]): until
+/// then a new record of such a component is a customer of its own, and a changed one stays where
+/// it was.
+pub(crate) const MOST_AT_ONCE: usize = 2_000;
 
 /// A party record whose state changed.
 #[derive(Clone, Debug)]
@@ -57,6 +68,13 @@ pub(crate) struct Input {
     pub(crate) judged: BTreeSet<RecordKey>,
     /// Other records whose components are to be clustered anew.
     pub(crate) seeds: BTreeSet<i64>,
+    /// Records whose pairs are to be compared anew although they did not change.
+    pub(crate) again: BTreeSet<i64>,
+    /// Count the blocks of the records in `again` too, instead of trusting which are noted as
+    /// generic.
+    pub(crate) recount: bool,
+    /// Leave components of more than [`MOST_AT_ONCE`] records to the background.
+    pub(crate) bounded: bool,
     /// Go no further than the pair table: components follow when it is complete.
     pub(crate) pairs_only: bool,
     /// Customers with a changed attachment or source.
@@ -71,6 +89,8 @@ pub(crate) struct Resolved {
     generic: Option<GenericKeys>,
     /// Judgements that cannot hold now, of those looked at: id to (reason, path of records).
     pub(crate) obstacles: BTreeMap<String, ObstacleView>,
+    /// Something was left to the background.
+    pub(crate) left: bool,
 }
 
 /// Why a positive judgement cannot hold, in names.
@@ -89,6 +109,11 @@ impl Resolved {
     /// The customer that now holds a record that was looked at.
     pub(crate) fn customer_of(&self, no: i64) -> Option<i64> {
         self.customers.get(&no).copied()
+    }
+
+    /// The records whose components were clustered.
+    pub(crate) fn clustered(&self) -> Vec<i64> {
+        self.customers.keys().copied().collect()
     }
 
     /// Tells the caches, after the commit.
@@ -114,6 +139,8 @@ pub(crate) struct Work<'a> {
     pub(crate) generic: GenericKeys,
     /// The texts of generic keys, of the records looked at.
     pub(crate) generic_texts: HashSet<Key>,
+    /// Something was left to the background.
+    pub(crate) left: bool,
 }
 
 impl<'a> Work<'a> {
@@ -237,7 +264,10 @@ pub(crate) async fn run(
     sources: &BTreeMap<String, Source>,
     now: Timestamp,
 ) -> Result<Resolved, Failure> {
-    let idle = input.judged.is_empty() && input.seeds.is_empty() && input.touched.is_empty();
+    let idle = input.judged.is_empty()
+        && input.seeds.is_empty()
+        && input.touched.is_empty()
+        && input.again.is_empty();
     if input.changes.is_empty() && idle {
         return Ok(Resolved::default());
     }
@@ -255,6 +285,7 @@ pub(crate) async fn run(
         indexed: HashMap::new(),
         generic: before,
         generic_texts: HashSet::new(),
+        left: false,
     };
     let blocks = blocks::run(&mut work, tx).await?;
     let pairs = pairs::run(&mut work, tx, blocks).await?;
@@ -279,5 +310,6 @@ pub(crate) async fn run(
         learned,
         generic: Some(work.generic),
         obstacles,
+        left: work.left,
     })
 }

@@ -1,19 +1,22 @@
 //! Candidate pairs, their scores, and what changes in the pair table.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use jinke_resolution::{Key, Rules, score};
+use jinke_resolution::{Key, Rules, block::meets, score};
 use jinke_store::Tx;
 use jinke_types::Failure;
 
 use super::{
     Work,
-    blocks::{self, Blocks},
+    blocks::{self, Blocks, Wanted},
 };
-use crate::{engine::prepare::Indexed, store::pairs};
+use crate::{
+    engine::prepare::Indexed,
+    store::{blocks as store, pairs},
+};
 
 /// A pair, smaller number first.
 pub(super) type Pair = (i64, i64);
@@ -30,40 +33,10 @@ pub(super) async fn run(
     tx: &mut Tx,
     mut blocks: Blocks,
 ) -> Result<Changed, Failure> {
-    // Records whose pairs are all made anew: changed ones, and holders of a value whose
-    // genericity changed, because a generic value counts as missing in every comparison.
-    let mut anew = blocks.dirty.clone();
-    for c in blocks.crossings.iter().filter(|c| c.exact) {
-        anew.extend(&c.members);
-    }
-    let crossed: BTreeSet<i64> = blocks
-        .crossings
-        .iter()
-        .flat_map(|c| c.members.iter().copied())
-        .collect();
-    work.load_indexed(tx, crossed.iter().copied()).await?;
-    let mut wanted = BTreeMap::new();
-    for no in anew.difference(&blocks.dirty) {
-        wanted.extend(blocks::keys_of(work, *no));
-    }
-    blocks::others(work, tx, &mut blocks, &wanted).await?;
-
-    let mut candidates: Vec<Pair> = Vec::new();
-    for no in &anew {
-        for (token, _) in blocks::keys_of(work, *no) {
-            let members = blocks.members.get(&token).into_iter().flatten();
-            candidates.extend(members.filter(|m| *m != no).map(|m| pair(*no, *m)));
-        }
-    }
-    // A key that only blocks and is no longer generic makes its members candidates.
-    for c in blocks.crossings.iter().filter(|c| !c.exact && !c.generic) {
-        let rest: Vec<i64> = c.members.difference(&anew).copied().collect();
-        for (i, a) in rest.iter().enumerate() {
-            candidates.extend(rest[i + 1..].iter().map(|b| pair(*a, *b)));
-        }
-    }
-    candidates.sort_unstable();
-    candidates.dedup();
+    let anew = std::mem::take(&mut blocks.anew);
+    let losing: BTreeSet<i64> = blocks.losing.difference(&anew).copied().collect();
+    work.load_indexed(tx, anew.iter().copied()).await?;
+    let candidates = candidates(work, tx, &mut blocks, &anew).await?;
     work.load_indexed(tx, candidates.iter().flat_map(|p| [p.0, p.1]))
         .await?;
     let scored = score_all(work, &candidates).await?;
@@ -75,11 +48,13 @@ pub(super) async fn run(
         .filter(|c| c.fresh)
         .map(|c| c.no)
         .collect();
-    let asked: BTreeSet<i64> = anew.union(&crossed).copied().collect();
+    let asked: BTreeSet<i64> = anew.union(&losing).copied().collect();
     let asked: Vec<i64> = asked.into_iter().filter(|n| !fresh.contains(n)).collect();
     let mut stored: BTreeMap<Pair, i32> = BTreeMap::new();
-    for (a, b, score) in pairs::from(tx, &asked).await? {
-        stored.insert(pair(a, b), score);
+    for chunk in asked.chunks(1_000) {
+        for (a, b, score) in pairs::from(tx, chunk).await? {
+            stored.insert(pair(a, b), score);
+        }
     }
     let mut changed = Changed::new();
     for (p, score) in &scored {
@@ -87,31 +62,117 @@ pub(super) async fn run(
             changed.insert(*p, Some(*score));
         }
     }
-    for p in stored.keys() {
-        let is_anew = anew.contains(&p.0) || anew.contains(&p.1);
-        if (is_anew && !scored.contains_key(p)) || (!is_anew && lost(work, &blocks, *p)) {
-            changed.insert(*p, None);
-        }
+    let (mine, others): (Vec<Pair>, Vec<Pair>) = stored
+        .into_keys()
+        .partition(|p| anew.contains(&p.0) || anew.contains(&p.1));
+    changed.extend(
+        mine.into_iter()
+            .filter(|p| !scored.contains_key(p))
+            .map(|p| (p, None)),
+    );
+    for p in lost(work, tx, &mut blocks, others).await? {
+        changed.insert(p, None);
     }
     pairs::write(tx, &changed).await?;
     Ok(changed)
 }
 
-/// Whether a pair is no candidate any more, because a key that only blocks became generic.
-fn lost(work: &Work<'_>, blocks: &Blocks, p: Pair) -> bool {
-    let concerned = blocks
-        .crossings
-        .iter()
-        .any(|c| !c.exact && c.generic && c.members.contains(&p.0) && c.members.contains(&p.1));
-    if !concerned {
-        return false;
+/// The pairs that the blocks of these records give, of every record at least one.
+async fn candidates(
+    work: &Work<'_>,
+    tx: &mut Tx,
+    blocks: &mut Blocks,
+    anew: &BTreeSet<i64>,
+) -> Result<Vec<Pair>, Failure> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for no in anew {
+        wanted.extend(places(work, *no));
     }
-    let (Some(a), Some(b)) = (work.indexed.get(&p.0), work.indexed.get(&p.1)) else {
-        return false;
+    blocks::complete(work, tx, blocks, wanted).await?;
+    let mut out: Vec<Pair> = Vec::new();
+    let mut wide: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
+    for no in anew {
+        let mut partners: Vec<i64> = Vec::new();
+        for (token, origin, core) in places(work, *no) {
+            let (Some(view), Some(rule)) =
+                (blocks.views.get(&token), origin.rule(&work.core.rules))
+            else {
+                continue;
+            };
+            let (list, all) = view.partners(rule, core, *no);
+            partners.extend(list);
+            if all {
+                wide.entry((token, core)).or_default().push(*no);
+            }
+        }
+        partners.sort_unstable();
+        partners.dedup();
+        out.extend(partners.iter().filter(|m| *m != no).map(|m| pair(*no, *m)));
+    }
+    // Hubs of crowded cores meet all of their core.
+    for ((token, core), hubs) in wide {
+        let all = store::part(tx, token, core).await?;
+        for hub in hubs {
+            out.extend(all.iter().filter(|m| **m != hub).map(|m| pair(hub, *m)));
+        }
+    }
+    out.sort_unstable();
+    out.dedup();
+    Ok(out)
+}
+
+/// The blocks of a record, with its core.
+fn places(work: &Work<'_>, no: i64) -> impl Iterator<Item = Wanted> {
+    let indexed = work.indexed.get(&no);
+    let core = indexed.and_then(|i| i.core).unwrap_or(0);
+    let keys = indexed.map(|i| blocks::keys_of(i)).unwrap_or_default();
+    keys.into_iter().map(move |(t, o)| (t, o, core))
+}
+
+/// Those of these pairs that no block gives any more.
+async fn lost(
+    work: &mut Work<'_>,
+    tx: &mut Tx,
+    blocks: &mut Blocks,
+    list: Vec<Pair>,
+) -> Result<Vec<Pair>, Failure> {
+    if list.is_empty() {
+        return Ok(list);
+    }
+    work.load_indexed(tx, list.iter().flat_map(|p| [p.0, p.1]))
+        .await?;
+    let mut wanted: BTreeMap<(i64, i64), Wanted> = BTreeMap::new();
+    let common = |work: &Work<'_>, p: &Pair| -> Vec<(Wanted, i64)> {
+        let other: HashMap<i64, i64> = places(work, p.1).map(|(t, _, c)| (t, c)).collect();
+        places(work, p.0)
+            .filter_map(|w| Some((w, *other.get(&w.0)?)))
+            .collect()
     };
-    !a.keys
-        .iter()
-        .any(|t| b.keys.contains(t) && !work.generic.tokens.contains(t))
+    for p in &list {
+        for ((token, origin, core), other) in common(work, p) {
+            for core in [core, other] {
+                wanted.insert((token, core), (token, origin, core));
+            }
+        }
+    }
+    blocks::complete(work, tx, blocks, wanted.into_values()).await?;
+    let given = |p: &Pair| {
+        common(work, p)
+            .into_iter()
+            .any(|((token, origin, core), other)| {
+                let (Some(view), Some(rule)) =
+                    (blocks.views.get(&token), origin.rule(&work.core.rules))
+                else {
+                    return false;
+                };
+                let state = view.state(rule);
+                meets(
+                    view.standing(rule, state, core, p.0),
+                    view.standing(rule, state, other, p.1),
+                )
+            })
+    };
+    Ok(list.iter().filter(|p| !given(p)).copied().collect())
 }
 
 /// Pairs per task; a score takes about a microsecond.
