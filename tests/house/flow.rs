@@ -1,189 +1,40 @@
-//! The whole way through the running binary, on both engines: records in, customers merged, orders
-//! on the right one, merge and unmerge, history, feed; and nothing personal in the files.
+//! The whole way through the running house: records in, customers merged, orders on the right one,
+//! merge and unmerge, history, feed; and nothing personal in the files. In one process on both
+//! engines, and in a process for each service; the answers are the same.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use jinke_proto::{
-    google::r#type::Money,
-    jinke::customer::v1::{
-        AddCustomerTagRequest, Customer, GetCustomerRequest, GetCustomerTotalsRequest,
-        IngestSourceRecordsRequest, Interaction, ListCustomerChangesRequest,
-        ListCustomerRevisionsRequest, ListTimelineEntriesRequest, LookupCustomersRequest,
-        MergeCustomersRequest, Party, PartyKind, RecordKey, SearchCustomersRequest, SourceRecord,
-        Transaction, UnmergeCustomerRequest, Value, WatchCustomerChangesRequest,
-        ingest_result::Outcome, interaction, lookup_customers_request::By, source_record::Body,
-        transaction, value::Datum,
-    },
+use hyper::Method;
+use jinke_proto::jinke::customer::v1::{
+    AddCustomerTagRequest, Customer, ListCustomerChangesRequest, ListCustomerRevisionsRequest,
+    LookupCustomersRequest, MergeCustomersRequest, PartyKind, SearchCustomersRequest,
+    UnmergeCustomerRequest, WatchCustomerChangesRequest, lookup_customers_request::By,
 };
 use jinke_store::{Engine, testing::Place};
 use jinke_tests::{
+    apart::{Certificates, House, Plan, Tls, http::Https},
     state::{difference, golden},
     suite::{Clients, Suite},
+    transcript::Transcript,
 };
-use prost_types::Timestamp;
 
-fn key(source: &str, id: &str) -> RecordKey {
-    RecordKey {
-        source: format!("sources/{source}"),
-        external_id: id.to_owned(),
-    }
-}
-
-fn text(attribute: &str, text: &str) -> Value {
-    Value {
-        attribute: attribute.to_owned(),
-        datum: Some(Datum::Text(text.to_owned())),
-        ..Value::default()
-    }
-}
-
-fn uscc(value: &str) -> Value {
-    Value {
-        scheme: "uscc".to_owned(),
-        ..text("identifier", value)
-    }
-}
-
-fn party(source: &str, id: &str, kind: PartyKind, values: Vec<Value>) -> SourceRecord {
-    SourceRecord {
-        key: Some(key(source, id)),
-        body: Some(Body::Party(Party {
-            kind: kind.into(),
-            values,
-        })),
-        ..SourceRecord::default()
-    }
-}
-
-fn order(source: &str, id: &str, of: RecordKey, yuan: i64) -> SourceRecord {
-    SourceRecord {
-        key: Some(key(source, id)),
-        body: Some(Body::Transaction(Transaction {
-            kind: transaction::Kind::Order.into(),
-            party: Some(of),
-            number: id.to_owned(),
-            time: Some(Timestamp {
-                seconds: 1_760_000_000,
-                nanos: 0,
-            }),
-            amount: Some(Money {
-                currency_code: "CNY".to_owned(),
-                units: yuan,
-                nanos: 0,
-            }),
-            ..Transaction::default()
-        })),
-        ..SourceRecord::default()
-    }
-}
-
-fn message(source: &str, id: &str, of: RecordKey, said: &str) -> SourceRecord {
-    SourceRecord {
-        key: Some(key(source, id)),
-        body: Some(Body::Interaction(Interaction {
-            kind: interaction::Kind::Message.into(),
-            party: Some(of),
-            time: Some(Timestamp {
-                seconds: 1_760_000_100,
-                nanos: 0,
-            }),
-            channel: "wecom".to_owned(),
-            inbound: true,
-            text: said.to_owned(),
-            ..Interaction::default()
-        })),
-        ..SourceRecord::default()
-    }
-}
-
-async fn ingest(api: &mut Clients, records: Vec<SourceRecord>) -> Vec<String> {
-    let request = IngestSourceRecordsRequest {
-        records,
-        ..IngestSourceRecordsRequest::default()
-    };
-    let answer = api
-        .sources
-        .ingest_source_records(request)
-        .await
-        .expect("ingest")
-        .into_inner();
-    answer
-        .results
-        .into_iter()
-        .map(|r| {
-            assert_eq!(r.outcome(), Outcome::Created, "{:?}", r.error);
-            r.customer
-        })
-        .collect()
-}
-
-async fn get(api: &mut Clients, name: &str) -> Customer {
-    let request = GetCustomerRequest {
-        name: name.to_owned(),
-        ..GetCustomerRequest::default()
-    };
-    api.customers
-        .get_customer(request)
-        .await
-        .expect("get")
-        .into_inner()
-}
-
-async fn totals(api: &mut Clients, name: &str) -> Vec<(i32, i64, i64)> {
-    let request = GetCustomerTotalsRequest {
-        name: name.to_owned(),
-    };
-    let answer = api
-        .customers
-        .get_customer_totals(request)
-        .await
-        .expect("totals")
-        .into_inner();
-    answer
-        .totals
-        .iter()
-        .map(|t| (t.kind, t.count, t.amount.as_ref().map_or(0, |m| m.units)))
-        .collect()
-}
-
-async fn timeline(api: &mut Clients, name: &str) -> BTreeSet<String> {
-    let request = ListTimelineEntriesRequest {
-        parent: name.to_owned(),
-        ..ListTimelineEntriesRequest::default()
-    };
-    let page = api
-        .customers
-        .list_timeline_entries(request)
-        .await
-        .expect("timeline")
-        .into_inner();
-    page.entries
-        .into_iter()
-        .map(|e| e.key.expect("key").external_id)
-        .collect()
-}
+use crate::records::{get, ingest, key, message, order, party, text, timeline, totals, uscc};
 
 const PHONE: &str = "13586420973";
 const EMAIL: &str = "zhuge.kongming@example-secret.cn";
 const PERSON: &str = "诸葛孔暝";
 const SAID: &str = "请尽快把报价发给我本人";
 
-async fn whole_way(engine: Engine) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let place = Place::new(engine).await;
-    let url = (engine == Engine::Postgres).then(|| place.config().url);
-    let data = dir.path().join("data");
-    let suite = Suite::start(&data, url.as_deref())
-        .await
-        .expect("the suite starts");
-    let mut api = Clients::new(&suite.login().await.expect("login"));
+/// Everything the flow does, and what was answered.
+async fn story(api: &mut Clients) -> Transcript {
+    let mut told = Transcript::default();
     for source in ["erp", "finance", "chat"] {
         api.ensure_source(source).await.expect("a source");
     }
 
     // Orders and messages come before their parties: nothing is lost.
     ingest(
-        &mut api,
+        api,
         vec![
             order("erp", "SO-1", key("erp", "C1"), 1200),
             order("finance", "INV-1", key("finance", "F9"), 800),
@@ -193,7 +44,7 @@ async fn whole_way(engine: Engine) {
     .await;
     let organization = PartyKind::Organization;
     let customers = ingest(
-        &mut api,
+        api,
         vec![
             party(
                 "erp",
@@ -227,9 +78,9 @@ async fn whole_way(engine: Engine) {
         3,
         "nothing merges by itself here"
     );
-    assert_eq!(totals(&mut api, left).await, [(1, 1, 1200)]);
+    assert_eq!(totals(api, left).await, [(1, 1, 1200)]);
     assert_eq!(
-        timeline(&mut api, person).await,
+        timeline(api, person).await,
         BTreeSet::from(["M-1".to_owned()])
     );
     let found = api
@@ -250,6 +101,8 @@ async fn whole_way(engine: Engine) {
         found.customers.iter().map(|c| &c.name).collect::<Vec<_>>(),
         [left]
     );
+    let customer = |message: &str| format!("jinke.customer.v1.{message}");
+    told.note("look-up", &customer("LookupCustomersResponse"), &found);
     let search = |query: &str| SearchCustomersRequest {
         query: query.to_owned(),
         ..SearchCustomersRequest::default()
@@ -262,6 +115,7 @@ async fn whole_way(engine: Engine) {
             .expect(query)
             .into_inner();
         assert!(found.customers.iter().any(|c| &c.name == left), "{query}");
+        told.note(query, &customer("SearchCustomersResponse"), &found);
     }
 
     // Merge and unmerge by hand: everything goes over and comes back.
@@ -274,7 +128,7 @@ async fn whole_way(engine: Engine) {
         .add_customer_tag(tag(right, "大客户"))
         .await
         .expect("tag");
-    let before = golden(&mut api).await.expect("state");
+    let before = golden(api).await.expect("state");
     let merged = api
         .customers
         .merge_customers(MergeCustomersRequest {
@@ -286,12 +140,13 @@ async fn whole_way(engine: Engine) {
         .expect("merge")
         .into_inner();
     assert_eq!(&merged.name, left);
+    told.note("merge", &customer("Customer"), &merged);
     assert_eq!(
-        get(&mut api, right).await.name,
+        get(api, right).await.name,
         *left,
         "the other id answers with the merged one"
     );
-    assert_eq!(totals(&mut api, right).await, [(1, 2, 2000)]);
+    assert_eq!(totals(api, right).await, [(1, 2, 2000)]);
     assert_eq!(merged.tags.len(), 1);
     api.customers
         .add_customer_tag(tag(left, "重点"))
@@ -307,17 +162,19 @@ async fn whole_way(engine: Engine) {
         .await
         .expect("unmerge")
         .into_inner();
+    told.note("unmerge", &customer("UnmergeCustomerResponse"), &parts);
     assert_eq!(
         parts.customers.iter().map(|c| &c.name).collect::<Vec<_>>(),
         [left, right]
     );
-    let after = golden(&mut api).await.expect("state");
+    let after = golden(api).await.expect("state");
     assert_eq!(difference(&before, &after), None);
-    assert_eq!(totals(&mut api, left).await, [(1, 1, 1200)]);
-    assert_eq!(totals(&mut api, right).await, [(1, 1, 800)]);
+    told.note_json("state", serde_json::json!(after));
+    assert_eq!(totals(api, left).await, [(1, 1, 1200)]);
+    assert_eq!(totals(api, right).await, [(1, 1, 800)]);
     let tags = |c: Customer| c.tags.into_iter().map(|t| t.tag).collect::<Vec<_>>();
-    assert_eq!(tags(get(&mut api, left).await), ["重点"]);
-    assert_eq!(tags(get(&mut api, right).await), ["大客户"]);
+    assert_eq!(tags(get(api, left).await), ["重点"]);
+    assert_eq!(tags(get(api, right).await), ["大客户"]);
 
     // History and feed tell it all, in order.
     let history = api
@@ -332,6 +189,11 @@ async fn whole_way(engine: Engine) {
     let numbers: Vec<i64> = history.revisions.iter().map(|r| r.revision).collect();
     assert!(numbers.windows(2).all(|w| w[0] > w[1]), "{numbers:?}");
     assert!(numbers.len() >= 3);
+    told.note(
+        "history",
+        &customer("ListCustomerRevisionsResponse"),
+        &history,
+    );
     let feed = api
         .customers
         .list_customer_changes(ListCustomerChangesRequest {
@@ -346,6 +208,7 @@ async fn whole_way(engine: Engine) {
             .windows(2)
             .all(|w| w[0].position < w[1].position)
     );
+    told.note("feed", &customer("ListCustomerChangesResponse"), &feed);
     let again = api
         .customers
         .list_customer_changes(ListCustomerChangesRequest {
@@ -380,16 +243,38 @@ async fn whole_way(engine: Engine) {
         }
     };
     assert_eq!(&change.customer, person);
+    told.note("watch", &customer("CustomerChange"), &change);
     assert_eq!(change.snapshot.expect("a snapshot").display_name, PERSON);
+    told
+}
 
-    if engine == Engine::Sqlite {
-        nothing_personal_in(&data);
+/// The same house over HTTPS.
+async fn story_over_http(https: &Https, port: u16) -> Transcript {
+    let mut told = Transcript::default();
+    for path in [
+        "/v1/customers?pageSize=10&view=CUSTOMER_VIEW_FULL",
+        "/v1/customers/4",
+        "/v1/customers/4/revisions",
+        "/v1/customers:lookup?recordKey.source=sources%2Ferp&recordKey.externalId=C1",
+        "/v1/customers/999",
+        "/v1/customers/4?view=NONSENSE",
+        "/v1/caller",
+        "/v1/sources",
+        "/v1/nowhere",
+    ] {
+        let (code, json) = https
+            .call(port, Method::GET, path, None)
+            .await
+            .expect(path);
+        told.note_json(&format!("{path} {code}"), json);
     }
-    suite.kill().await.expect("kill");
-    if engine == Engine::Sqlite {
-        nothing_personal_in(&data);
-    }
-    place.remove().await;
+    let merge = serde_json::json!({"otherCustomer": "customers/5", "validateOnly": true});
+    let (code, json) = https
+        .call(port, Method::POST, "/v1/customers/4:merge", Some(&merge))
+        .await
+        .expect("merge");
+    told.note_json(&format!("merge {code}"), json);
+    told
 }
 
 /// No file below the folder, write-ahead logs included, holds a planted value in the clear.
@@ -420,12 +305,78 @@ fn nothing_personal_in(folder: &Path) {
     assert!(scanned > 50_000, "the scan saw the database");
 }
 
-#[tokio::test]
-async fn the_whole_way_on_sqlite() {
-    whole_way(Engine::Sqlite).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_way_in_one_process_on_sqlite() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    let suite = Suite::start(&data, None).await.expect("the suite starts");
+    let mut api = Clients::new(&suite.login().await.expect("login"));
+    story(&mut api).await;
+    nothing_personal_in(&data);
+    suite.kill().await.expect("kill");
+    nothing_personal_in(&data);
 }
 
-#[tokio::test]
-async fn the_whole_way_on_postgres() {
-    whole_way(Engine::Postgres).await;
+/// The flow in one process, with TLS, on PostgreSQL.
+async fn told_by_one() -> (Transcript, Transcript) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new(Engine::Postgres).await;
+    let tls = Certificates::make(&dir.path().join("certificates")).expect("certificates");
+    let suite = Suite::start_with(&dir.path().join("data"), Some(&place.config().url), Some(&tls))
+        .await
+        .expect("the suite starts");
+    let channel = suite.login().await.expect("login");
+    let told = story(&mut Clients::new(&channel)).await;
+    let token = suite.token().await.expect("a token");
+    let https = Https::new(&tls.authority, &token).expect("a client");
+    let over_http = story_over_http(&https, suite.http).await;
+    suite.kill().await.expect("kill");
+    place.remove().await;
+    (told, over_http)
+}
+
+/// The flow in a process for each service.
+async fn told_by_many(change: impl FnOnce(&mut Plan)) -> (Transcript, Transcript) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new(Engine::Postgres).await;
+    let mut plan = Plan::new(dir.path(), &place.config().url);
+    change(&mut plan);
+    let house = House::start(plan).await.expect("the house starts");
+    let told = story(&mut house.clients().await.expect("login")).await;
+    let token = house.token().await.expect("a token");
+    let https = Https::new(&house.certificates.authority, &token).expect("a client");
+    let over_http = story_over_http(&https, house.http("gateway-0")).await;
+    house.stop().await.expect("clean ends");
+    place.remove().await;
+    (told, over_http)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_and_many_give_the_same_answers() {
+    let one = told_by_one().await;
+    assert!(one.0.0.len() >= 10 && one.1.0.len() >= 10);
+    for (how, many) in [
+        ("tls", told_by_many(|_| {}).await),
+        (
+            "production",
+            told_by_many(|plan| {
+                plan.tls = Tls::Mutual;
+                plan.production = true;
+            })
+            .await,
+        ),
+    ] {
+        assert_eq!(one.0.difference(&many.0), None, "{how}");
+        // An administrator's account of another name asks here.
+        let caller = |told: &Transcript| {
+            Transcript(
+                told.0
+                    .iter()
+                    .filter(|(asked, _)| how == "tls" || !asked.starts_with("/v1/caller"))
+                    .cloned()
+                    .collect(),
+            )
+        };
+        assert_eq!(caller(&one.1).difference(&caller(&many.1)), None, "{how}");
+    }
 }

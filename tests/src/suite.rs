@@ -4,10 +4,16 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
+use jinke_kit::{
+    Peer,
+    client::{self, Credential},
+    tls::ClientTls,
+};
 use jinke_proto::jinke::{
     customer::v1::{
         CreateSourceRequest, GetCustomerStatsRequest, Source,
@@ -17,36 +23,23 @@ use jinke_proto::jinke::{
     },
     identity::v1::{LoginWithKeyRequest, token_service_client::TokenServiceClient},
 };
+use jinke_types::SystemClock;
 use tokio::process::{Child, Command};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::interceptor::InterceptedService,
-    transport::{Channel, Endpoint},
-};
 
-/// Puts the token on every call.
-#[derive(Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
+use crate::apart::Certificates;
 
 /// A channel that is logged in.
-pub type Authed = InterceptedService<Channel, Bearer>;
+pub type Authed = Peer;
 
 /// A running suite.
 pub struct Suite {
     child: Child,
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, or `https`.
     pub endpoint: String,
+    /// Port of HTTP.
+    pub http: u16,
     data: PathBuf,
+    authority: Option<PathBuf>,
 }
 
 /// Where the binary is: `JINKE_BIN`, else beside the folder of this executable.
@@ -76,7 +69,19 @@ impl Suite {
     /// Starts the suite on a data folder and waits until it is ready. `postgres` is the URL of
     /// an empty database, or SQLite below the data folder is used.
     pub async fn start(data: &Path, postgres: Option<&str>) -> Result<Self> {
-        let port = free_port();
+        Self::start_with(data, postgres, None).await
+    }
+
+    /// The same, with TLS when there are certificates.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready within 30 s; with its log.
+    pub async fn start_with(
+        data: &Path,
+        postgres: Option<&str>,
+        tls: Option<&Certificates>,
+    ) -> Result<Self> {
+        let (port, http) = (free_port(), free_port());
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -87,7 +92,16 @@ impl Suite {
             .arg("--data-dir")
             .arg(data)
             .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--set", &format!("gateway.listen=127.0.0.1:{http}")])
             .args(["--set", "metrics.listen=127.0.0.1:0"]);
+        if let Some(tls) = tls {
+            for section in ["server", "gateway"] {
+                let (cert, key) = (tls.server.display(), tls.server_key.display());
+                command
+                    .args(["--set", &format!("{section}.tls.cert_file={cert}")])
+                    .args(["--set", &format!("{section}.tls.key_file={key}")]);
+            }
+        }
         if let Some(url) = postgres {
             for service in ["identity", "customer"] {
                 command
@@ -106,8 +120,13 @@ impl Suite {
             .with_context(|| format!("starting {}", binary().display()))?;
         let mut suite = Self {
             child,
-            endpoint: format!("http://127.0.0.1:{port}"),
+            endpoint: match tls {
+                None => format!("http://127.0.0.1:{port}"),
+                Some(_) => format!("https://127.0.0.1:{port}"),
+            },
+            http,
             data: data.to_owned(),
+            authority: tls.map(|tls| tls.authority.clone()),
         };
         for _ in 0..300 {
             if let Some(status) = suite.child.try_wait()? {
@@ -134,6 +153,21 @@ impl Suite {
 
     /// A new channel, logged in with the key that the first start left in the data folder.
     pub async fn login(&self) -> Result<Authed> {
+        self.connect(Credential::Token(self.token().await?))
+    }
+
+    fn connect(&self, credential: Credential) -> Result<Peer> {
+        let tls = self.authority.clone().map(|ca_file| ClientTls {
+            ca_file,
+            ..ClientTls::default()
+        });
+        let clock = Arc::new(SystemClock);
+        let peer = client::connect(&self.endpoint, credential, tls.as_ref(), clock);
+        Ok(peer?)
+    }
+
+    /// A token for the key that the first start left in the data folder.
+    pub async fn token(&self) -> Result<String> {
         let text = std::fs::read_to_string(self.data.join("credentials/admin.toml"))?;
         let credentials: toml::Table = text.parse()?;
         let key = credentials
@@ -141,22 +175,7 @@ impl Suite {
             .and_then(|k| k.as_str())
             .context("key")?
             .to_owned();
-        let channel = Endpoint::new(self.endpoint.clone())?
-            .connect_timeout(Duration::from_secs(5))
-            .connect()
-            .await?;
-        let answer = TokenServiceClient::new(channel.clone())
-            .login_with_key(LoginWithKeyRequest {
-                key,
-                audiences: vec![],
-            })
-            .await?
-            .into_inner();
-        let token = answer.tokens.context("tokens")?.access_token;
-        Ok(InterceptedService::new(
-            channel,
-            Bearer(format!("Bearer {token}").parse()?),
-        ))
+        token(self.connect(Credential::None)?, &key).await
     }
 
     /// Kills the process as `kill -9` does and waits for its end.
@@ -184,6 +203,21 @@ impl Suite {
         };
         Some((field("VmRSS:")?, field("VmHWM:")?))
     }
+}
+
+/// A token for a service account's key.
+///
+/// # Errors
+/// When identity does not answer, or refuses the key.
+pub async fn token(identity: Peer, key: &str) -> Result<String> {
+    let request = LoginWithKeyRequest {
+        key: key.to_owned(),
+        audiences: vec![],
+    };
+    let answer = TokenServiceClient::new(identity)
+        .login_with_key(request)
+        .await?;
+    Ok(answer.into_inner().tokens.context("tokens")?.access_token)
 }
 
 /// The clients of the customer service over one logged-in channel, with room for large batches.
