@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use jinke_kit::{Built, Check, Service, ServiceContext};
 use jinke_store::{Database, keys::KeyRing};
-use jinke_types::Failure;
+use jinke_types::{Entropy, Failure};
 
 pub use config::{
     Config, DatabaseSection, KeysSection, PasswordConfig, ThrottleConfig, TokensConfig,
@@ -56,6 +56,17 @@ use crate::core::Core;
 /// The identity service.
 #[derive(Debug)]
 pub struct Identity;
+
+/// A fresh key of a service account, as `identity.provisioned_keys` takes it.
+pub fn new_service_account_key(entropy: &dyn Entropy) -> String {
+    secret::make(secret::Kind::Key, entropy).text
+}
+
+/// The shipped service accounts of services, such as `service-customer`: each has a file
+/// `<account>.key` in `identity.provisioned_keys`.
+pub fn shipped_service_accounts() -> impl Iterator<Item = &'static str> {
+    access::SERVICES.iter().map(|shipped| shipped.id)
+}
 
 impl Service for Identity {
     const NAME: &'static str = "identity";

@@ -10,6 +10,7 @@ pub mod migrate;
 pub mod page;
 pub mod resolve;
 pub mod run;
+pub mod secrets;
 pub mod sources;
 pub mod stewards;
 pub mod users;
@@ -124,6 +125,9 @@ pub enum Command {
     Judgements(stewards::JudgementsCommand),
     /// Find which rows of CSV files are one customer, person, product…, on this machine alone
     Resolve(resolve::ResolveArgs),
+    /// Keys, passwords and certificates for services in separate processes
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Users and their roles
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -191,6 +195,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Judge(args) => stewards::judge(&global, args, printer).await,
         Command::Judgements(command) => stewards::judgements(&global, command, printer).await,
         Command::Resolve(args) => resolve::resolve(&args, printer),
+        Command::Secrets(command) => secrets::secrets(command, printer),
         Command::Users(command) => users::users(&global, command, printer).await,
     };
     done.map_err(|failure| {
