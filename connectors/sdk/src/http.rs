@@ -33,7 +33,10 @@ use jinke_types::{Clock, Code, Entropy, Failure};
 
 pub use auth::{Auth, Login, Session, Signer};
 pub use budget::{Budget, BudgetPolicy};
-pub use jinke_http::{Client, ClientConfig, Method, NetworkPolicy, Origin, Request, Response};
+pub use jinke_http::{
+    Client, ClientConfig, Method, NetworkPolicy, Origin, Request, Response, WebSocket,
+    websocket_origin,
+};
 pub use retry::RetryPolicy;
 
 use crate::connector::{PullError, PullErrorKind};
@@ -116,6 +119,18 @@ impl Http {
         safety: Safety,
         judge: impl Fn(&Response) -> Verdict<T>,
     ) -> Result<T, PullError> {
+        self.call_first(request, safety, |_| None, judge).await
+    }
+
+    /// The same, with `first` asked before the status: for systems whose bodies say more than
+    /// their statuses do, such as a 403 that only means "too often".
+    pub async fn call_first<T>(
+        &self,
+        request: &Request,
+        safety: Safety,
+        first: impl Fn(&Response) -> Option<Verdict<T>>,
+        judge: impl Fn(&Response) -> Verdict<T>,
+    ) -> Result<T, PullError> {
         let parts = &*self.0;
         let mut renewed = false;
         let mut tries = 0_u32;
@@ -126,10 +141,9 @@ impl Http {
             let sent = parts.client.send(ready).await;
             drop(place);
             let verdict = match sent {
-                Ok(answer) => match self.by_status(&answer) {
-                    Some(verdict) => verdict,
-                    None => judge(&answer),
-                },
+                Ok(answer) => first(&answer)
+                    .or_else(|| self.by_status(&answer))
+                    .unwrap_or_else(|| judge(&answer)),
                 Err(failure) if passing(&failure) => Verdict::Later(None, failure),
                 Err(failure) => Verdict::Fail(PullError::new(PullErrorKind::Unreadable, failure)),
             };

@@ -242,6 +242,14 @@ impl Incremental {
         fresh
     }
 
+    /// Sets the place behind which the round goes on, for a list that is walked by a token of the
+    /// foreign system and not by the ids of its rows; at most [`MAX_WALK_ID`] bytes.
+    pub fn walk_to(&mut self, place: &str) {
+        if let Some(round) = &mut self.state.round {
+            round.after = Some(place.to_owned());
+        }
+    }
+
     /// Ends the round: all its rows were walked over. Whether the next one starts elsewhere or
     /// knows more than this one did.
     pub fn finish(&mut self) -> bool {
