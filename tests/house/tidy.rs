@@ -44,6 +44,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store"],
         ),
         (
+            "jinke-reporting",
+            &["jinke-types", "jinke-proto", "jinke-kit", "jinke-store"],
+        ),
+        (
             "jinke-gateway",
             &["jinke-types", "jinke-proto", "jinke-kit"],
         ),
@@ -77,6 +81,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-identity",
                 "jinke-customer",
                 "jinke-pipeline",
+                "jinke-reporting",
                 "jinke-gateway",
                 "jinke-runner",
             ],
@@ -92,6 +97,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-identity",
                 "jinke-customer",
                 "jinke-pipeline",
+                "jinke-reporting",
                 "jinke-runner",
                 "jinke-suite",
             ],
@@ -101,7 +107,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 
 /// Outside libraries that only these crates may name, in normal dependencies.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline", "jinke-runner"]),
+    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline", "jinke-reporting", "jinke-runner"]),
     ("reqwest", &["jinke-http"]),
     ("calamine", &["jinke-file"]),
     ("cedar-policy", &["jinke-kit"]),

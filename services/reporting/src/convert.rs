@@ -1,0 +1,10 @@
+//! The contract's messages to this service's words and back; every check of a request.
+
+pub mod answer;
+pub mod check;
+pub mod feed;
+pub mod parameters;
+
+pub use jinke_proto::jinke::reporting::v1 as pb;
+
+pub use check::Check;

@@ -1,0 +1,3 @@
+//! The reporting service alone in a process.
+
+fn main() {}

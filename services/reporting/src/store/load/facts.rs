@@ -1,0 +1,276 @@
+//! The facts of a frame.
+
+use std::collections::HashMap;
+
+use jinke_store::{Conn, Row, args};
+use jinke_types::{Code, Failure};
+
+use super::{Load, PAGE};
+use crate::{
+    facts::{Interaction, Line, Opportunity, Outcome, Stages, Transaction, Transition},
+    number,
+};
+
+impl Load {
+    fn spend(&mut self, rows: usize) -> Result<(), Failure> {
+        self.left = self.left.checked_sub(rows).ok_or_else(|| {
+            Failure::new(
+                Code::ResourceExhausted,
+                "TOO_MANY_FACTS",
+                "there are more facts than reporting.questions.max_facts allows in memory",
+            )
+        })?;
+        Ok(())
+    }
+
+    pub(super) async fn transactions(&mut self, conn: &mut Conn) -> Result<(), Failure> {
+        let mut after = i64::MIN;
+        loop {
+            let rows = conn
+                .fetch_all(
+                    "SELECT id, party, source, kind, time, cancelled, currency, units, nanos \
+                     FROM transactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
+                    args![self.generation, after, PAGE],
+                )
+                .await?;
+            self.spend(rows.len())?;
+            for row in &rows {
+                after = row.i64("id")?;
+                let (Some(source), Some(customer)) = (
+                    self.sources.get(&row.i64("source")?).copied(),
+                    self.parties.get(&row.i64("party")?).copied(),
+                ) else {
+                    continue;
+                };
+                let Some(customer) = customer else {
+                    self.frame.orphans += 1;
+                    continue;
+                };
+                let currency = row
+                    .opt_text("currency")?
+                    .and_then(|c| self.currencies.get(&c).copied());
+                self.frame.transactions.push(Transaction {
+                    id: after,
+                    customer,
+                    source,
+                    currency: currency.unwrap_or_default(),
+                    kind: u8::try_from(row.i64("kind")?).unwrap_or_default(),
+                    cancelled: row.bool("cancelled")?,
+                    has_amount: currency.is_some(),
+                    nanos: i32::try_from(row.i64("nanos")?).unwrap_or_default(),
+                    units: row.i64("units")?,
+                    time: row.time("time")?,
+                });
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) async fn lines(&mut self, conn: &mut Conn) -> Result<(), Failure> {
+        let mut places: Vec<(i64, u32)> = (0_u32..)
+            .zip(&self.frame.transactions)
+            .map(|(place, t)| (t.id, place))
+            .collect();
+        places.sort_unstable();
+        let (mut after, mut line) = (i64::MIN, i64::MIN);
+        loop {
+            let rows = conn
+                .fetch_all(
+                    "SELECT id, line, product, units, nanos FROM transaction_lines \
+                     WHERE generation = $1 AND (id > $2 OR (id = $2 AND line > $3)) \
+                     ORDER BY id, line LIMIT $4",
+                    args![self.generation, after, line, PAGE],
+                )
+                .await?;
+            self.spend(rows.len())?;
+            for row in &rows {
+                after = row.i64("id")?;
+                line = row.i64("line")?;
+                let Ok(found) = places.binary_search_by_key(&after, |p| p.0) else {
+                    continue;
+                };
+                let amount = match (row.opt_i64("units")?, row.opt_i64("nanos")?) {
+                    (Some(units), Some(nanos)) => Some(number::of_parts(
+                        units,
+                        i32::try_from(nanos).unwrap_or_default(),
+                    )),
+                    _ => None,
+                };
+                self.frame.lines.push(Line {
+                    transaction: places[found].1,
+                    product: row.text("product")?,
+                    amount,
+                });
+            }
+            if rows.is_empty() {
+                break;
+            }
+        }
+        self.frame.lines.sort_by_key(|l| l.transaction);
+        Ok(())
+    }
+
+    pub(super) async fn interactions(&mut self, conn: &mut Conn) -> Result<(), Failure> {
+        let mut after = i64::MIN;
+        loop {
+            let rows = conn
+                .fetch_all(
+                    "SELECT id, party, address, source, org_unit, time, channel, survey, rating \
+                     FROM interactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
+                    args![self.generation, after, PAGE],
+                )
+                .await?;
+            self.spend(rows.len())?;
+            for row in &rows {
+                after = row.i64("id")?;
+                if let Some(customer) = self.holder(row)? {
+                    let rating = match (row.opt_i64("survey")?, row.opt_i64("rating")?) {
+                        (Some(survey), Some(rating)) => Some((survey == 2, i128::from(rating))),
+                        _ => None,
+                    };
+                    self.frame.interactions.push(Interaction {
+                        id: after,
+                        customer,
+                        time: row.time("time")?,
+                        channel: row.text("channel")?,
+                        rating,
+                    });
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The place of an interaction's customer, when both are seen.
+    fn holder(&self, row: &Row) -> Result<Option<u32>, Failure> {
+        if let Some(party) = row.opt_i64("party")? {
+            let seen = row.opt_i64("source")?.is_some_and(|s| self.scope.sees(s));
+            let place = self.parties.get(&party).copied().flatten();
+            return Ok(place.filter(|_| seen));
+        }
+        let seen = self.scope.units.sees(&row.text("org_unit")?, false);
+        let address = row.opt_i64("address")?;
+        let place = address.and_then(|a| self.frame.addresses.get(&a).copied());
+        Ok(place.filter(|_| seen))
+    }
+
+    pub(super) async fn sales(&mut self, conn: &mut Conn) -> Result<(), Failure> {
+        let mut places = HashMap::new();
+        let mut after = i64::MIN;
+        loop {
+            let rows = conn
+                .fetch_all(
+                    "SELECT id, address, pipeline, stage, outcome, currency, units, nanos, \
+                     probability, close_day, owner, org_unit, reason, create_time, outcome_time \
+                     FROM opportunities WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
+                    args![self.generation, after, PAGE],
+                )
+                .await?;
+            self.spend(rows.len())?;
+            for row in &rows {
+                after = row.i64("id")?;
+                if let Some(opportunity) = self.opportunity(row)? {
+                    let place =
+                        u32::try_from(self.frame.opportunities.len()).map_err(Failure::internal)?;
+                    places.insert(after, place);
+                    self.frame.opportunities.push(opportunity);
+                }
+            }
+            if rows.is_empty() {
+                break;
+            }
+        }
+        self.transitions(conn, &places).await?;
+        let rows = conn
+            .fetch_all(
+                "SELECT id, stages FROM pipelines WHERE generation = $1 ORDER BY id LIMIT 10000",
+                args![self.generation],
+            )
+            .await?;
+        for row in &rows {
+            let stages: Stages =
+                serde_json::from_str(&row.text("stages")?).map_err(Failure::internal)?;
+            self.frame.stages.insert(row.text("id")?, stages);
+        }
+        Ok(())
+    }
+
+    fn opportunity(&self, row: &Row) -> Result<Option<Opportunity>, Failure> {
+        let org_unit = row.text("org_unit")?;
+        let customer = self.frame.addresses.get(&row.i64("address")?).copied();
+        let (Some(customer), true) = (customer, self.scope.units.sees(&org_unit, false)) else {
+            return Ok(None);
+        };
+        let amount = row
+            .opt_text("currency")?
+            .and_then(|c| self.currencies.get(&c).copied());
+        let nanos = i32::try_from(row.i64("nanos")?).unwrap_or_default();
+        let units = row.i64("units")?;
+        Ok(Some(Opportunity {
+            id: row.i64("id")?,
+            customer,
+            pipeline: row.text("pipeline")?,
+            stage: row.text("stage")?,
+            outcome: outcome(row.i64("outcome")?),
+            amount: amount.map(|c| (number::of_parts(units, nanos), c)),
+            probability: i32::try_from(row.i64("probability")?).unwrap_or_default(),
+            close_day: row
+                .opt_i64("close_day")?
+                .and_then(|day| i32::try_from(day).ok()),
+            create_time: row.time("create_time")?,
+            outcome_time: row.opt_time("outcome_time")?,
+            reason: row.text("reason")?,
+            owner: row.text("owner")?,
+            org_unit,
+        }))
+    }
+
+    async fn transitions(
+        &mut self,
+        conn: &mut Conn,
+        places: &HashMap<i64, u32>,
+    ) -> Result<(), Failure> {
+        let (mut after, mut number) = (i64::MIN, i64::MIN);
+        loop {
+            let rows = conn
+                .fetch_all(
+                    "SELECT opportunity, number, outcome, pipeline, stage, time FROM transitions \
+                     WHERE generation = $1 \
+                     AND (opportunity > $2 OR (opportunity = $2 AND number > $3)) \
+                     ORDER BY opportunity, number LIMIT $4",
+                    args![self.generation, after, number, PAGE],
+                )
+                .await?;
+            self.spend(rows.len())?;
+            for row in &rows {
+                after = row.i64("opportunity")?;
+                number = row.i64("number")?;
+                if let Some(place) = places.get(&after) {
+                    self.frame.transitions.push(Transition {
+                        opportunity: *place,
+                        number,
+                        pipeline: row.text("pipeline")?,
+                        stage: row.text("stage")?,
+                        outcome: outcome(row.i64("outcome")?),
+                        time: row.time("time")?,
+                    });
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+const fn outcome(code: i64) -> Outcome {
+    match code {
+        2 => Outcome::Won,
+        3 => Outcome::Lost,
+        _ => Outcome::Open,
+    }
+}
