@@ -153,7 +153,10 @@ impl<'a> Attempts<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
     pub(crate) counts: Counts,
-    pub(crate) rejected: Vec<Rejected>,
+    /// One for each record of the batch, in its order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The refused ones, by their place in the batch.
+    pub(crate) rejected: Vec<(usize, Rejected)>,
     pub(crate) retries: u64,
 }
 
@@ -168,8 +171,12 @@ pub(crate) async fn deliver(
     batch: &Batch,
     on_wait: &mut (dyn FnMut(Duration, &Status) + Send),
 ) -> Result<Delivered, Status> {
-    let mut done = Delivered::default();
+    let mut done = Delivered {
+        outcomes: vec![Outcome::Unspecified; batch.records.len()],
+        ..Delivered::default()
+    };
     let mut records = batch.records.clone();
+    let mut places: Vec<usize> = (0..records.len()).collect();
     let mut attempts = Attempts::new(backoff, entropy);
     while !records.is_empty() {
         let request = IngestSourceRecordsRequest {
@@ -197,10 +204,12 @@ pub(crate) async fn deliver(
         }
         let mut again = Vec::new();
         let mut cause = None;
-        for (record, result) in std::mem::take(&mut records)
+        for ((record, place), result) in std::mem::take(&mut records)
             .into_iter()
+            .zip(std::mem::take(&mut places))
             .zip(response.results)
         {
+            done.outcomes[place] = result.outcome();
             match result.outcome() {
                 Outcome::Created => done.counts.created += 1,
                 Outcome::Updated => done.counts.updated += 1,
@@ -211,12 +220,13 @@ pub(crate) async fn deliver(
                     if is_retryable(Code::from_i32(error.code)) && error.code != 2 {
                         cause = Some(Status::new(Code::from_i32(error.code), error.message));
                         again.push(record);
+                        places.push(place);
                         continue;
                     }
                     done.counts.rejected += 1;
                     let key = record.key.unwrap_or_default();
-                    done.rejected
-                        .push(rejected(&key.source, key.external_id, &error));
+                    let rejected = rejected(&key.source, key.external_id, &error);
+                    done.rejected.push((place, rejected));
                 }
             }
         }

@@ -2,14 +2,13 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use jinke_sdk::{Connector, Cursor, Page, PullError, PullErrorKind};
+use jinke_sdk::{Connector, PullError, PullErrorKind};
 use jinke_types::{Entropy, Failure};
 use prost::Message;
-use tokio::{sync::mpsc, task::JoinHandle};
 use tonic::Status;
 
 use crate::{
+    ahead::PageReader,
     backoff::Backoff,
     batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
     convert,
@@ -17,9 +16,6 @@ use crate::{
     report::{Counts, Rejected, Report},
     resume::Resume,
 };
-
-/// Pages that are read ahead of the delivery.
-const PAGES_AHEAD: usize = 2;
 
 /// The source records are imported as; created when it is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -252,7 +248,7 @@ impl Importing<'_> {
             run: self.resume.state.run,
             stream: stream.to_owned(),
         };
-        let mut pages = PageReader::start(&self.job.connector, stream, cursor);
+        let mut pages = PageReader::pull(&self.job.connector, stream, cursor);
         let mut batcher = Batcher::default();
         let mut done = 0;
         while let Some(page) = pages.next().await {
@@ -335,7 +331,7 @@ impl Importing<'_> {
         .await?;
         self.report.counts.add(&delivered.counts);
         self.report.retries += delivered.retries;
-        for rejected in delivered.rejected {
+        for (_, rejected) in delivered.rejected {
             self.report.reject(rejected);
         }
         if let Some(cursor) = batch.cursor {
@@ -353,46 +349,5 @@ fn unreadable(stream: &str, failure: Failure) -> ImportError {
     ImportError::Unreadable {
         stream: stream.to_owned(),
         failure,
-    }
-}
-
-/// Reads pages ahead in a task of its own; the bounded channel holds it back.
-struct PageReader {
-    pages: mpsc::Receiver<Result<Page, PullError>>,
-    task: JoinHandle<()>,
-}
-
-impl PageReader {
-    fn start(connector: &Arc<dyn Connector>, stream: &str, cursor: Option<String>) -> Self {
-        let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let (connector, stream) = (connector.clone(), stream.to_owned());
-        let task = tokio::spawn(async move {
-            let mut pull = connector.pull(&stream, cursor.map(Cursor)).await;
-            while let Some(page) = pull.next().await {
-                let last = page.is_err();
-                if sender.send(page).await.is_err() || last {
-                    break;
-                }
-            }
-        });
-        Self { pages, task }
-    }
-
-    async fn next(&mut self) -> Option<Result<Page, PullError>> {
-        self.pages.recv().await
-    }
-
-    /// After the last page: a connector that panicked has not come to its end.
-    async fn join(&mut self) -> Result<(), PullError> {
-        (&mut self.task).await.map_err(|e| {
-            let failure = Failure::internal(format!("the connector stopped: {e}"));
-            PullError::new(PullErrorKind::Unreadable, failure)
-        })
-    }
-}
-
-impl Drop for PageReader {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

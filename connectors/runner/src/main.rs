@@ -1,0 +1,7 @@
+//! The connector service alone in a process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jinke_kit::run::<jinke_runner::Connectors>()
+}

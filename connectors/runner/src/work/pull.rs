@@ -1,0 +1,435 @@
+//! Pulling one stream: pages read ahead, batches delivered one at a time, and what became of each
+//! saved with the cursor behind it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jinke_proto::jinke::customer::v1::ingest_result::Outcome;
+use jinke_sdk::{
+    PullErrorKind, StreamSchema,
+    sweep::{later, skeleton},
+};
+use jinke_store::lease;
+use jinke_types::{Failure, SourceRecord, Timestamp};
+use prost::Message as _;
+
+use super::{Trouble, run::Work};
+use crate::{
+    ahead::PageReader,
+    batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
+    convert,
+    deliver::{Delivered, deliver},
+    domain::{KnownRecord, NewError},
+    problem::Problem,
+    report::{Counts, Rejected},
+    store::{connections, errors, known, letters, runs},
+};
+
+/// So many row errors are saved at a time.
+const MAX_ERRORS: usize = 500;
+/// How often a stream whose data moved away under the pull is begun anew in one attempt.
+const MAX_RESTARTS: u32 = 3;
+
+/// Pulls a stream to its end, from its cursor on.
+pub(super) async fn stream(work: &mut Work, schema: &StreamSchema) -> Result<(), Trouble> {
+    let mut restarts = 0;
+    loop {
+        let core = work.led.core.clone();
+        let cursor = {
+            let mut reader = core.db.read().await?;
+            connections::cursor(&mut reader, &work.led.id, &schema.stream).await?
+        };
+        let whole = cursor.is_none();
+        let error = match Pulling::begin(work, schema, cursor).await?.pages().await {
+            Ok(()) => {
+                if whole {
+                    all_rows_seen(work, schema).await?;
+                }
+                return Ok(());
+            }
+            Err(Ended::Trouble(trouble)) => return Err(trouble),
+            Err(Ended::Pull(error)) => error,
+        };
+        match error.kind {
+            PullErrorKind::CursorUnknown if !whole && !work.run.stream(&schema.stream).reset => {
+                let progress = work.run.stream(&schema.stream);
+                progress.reset = true;
+                progress.note(["the cursor is not known any more; pulled from the start".into()]);
+                reset(work, schema).await?;
+            }
+            PullErrorKind::Changed if restarts < MAX_RESTARTS => {
+                restarts += 1;
+                reset(work, schema).await?;
+            }
+            _ => return Err(Trouble::of_pull(&error)),
+        }
+    }
+}
+
+async fn reset(work: &Work, schema: &StreamSchema) -> Result<(), Failure> {
+    let led = &work.led;
+    led.core
+        .db
+        .write(async |mut tx| {
+            lease::guard(&mut tx, &led.lease).await?;
+            connections::reset_cursor(&mut tx, &led.id, &schema.stream).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// After a pull of everything, rows that were not wrong again are right.
+async fn all_rows_seen(work: &Work, schema: &StreamSchema) -> Result<(), Failure> {
+    let led = &work.led;
+    led.core
+        .db
+        .write(async |mut tx| {
+            lease::guard(&mut tx, &led.lease).await?;
+            errors::resolve_rows(&mut tx, &led.id, &schema.stream, work.run.number).await
+        })
+        .await
+}
+
+enum Ended {
+    Pull(jinke_sdk::PullError),
+    Trouble(Trouble),
+}
+
+impl<T: Into<Trouble>> From<T> for Ended {
+    fn from(trouble: T) -> Self {
+        Self::Trouble(trouble.into())
+    }
+}
+
+struct Pulling<'a> {
+    work: &'a mut Work,
+    stream: &'a str,
+    origin: Origin,
+    /// The cursor that is saved.
+    cursor: Option<String>,
+    pages: PageReader,
+    batcher: Batcher,
+    /// The records in the batcher, in its order.
+    pending: VecDeque<SourceRecord>,
+    errors: Vec<NewError>,
+    done_units: u64,
+    /// The stream has records that a sweep found gone.
+    has_gone: bool,
+    /// The connection has errors or dead letters that a delivered record may resolve.
+    has_errors: bool,
+    room: i64,
+}
+
+impl<'a> Pulling<'a> {
+    async fn begin(
+        work: &'a mut Work,
+        schema: &'a StreamSchema,
+        cursor: Option<String>,
+    ) -> Result<Self, Failure> {
+        let core = work.led.core.clone();
+        let (id, stream) = (work.led.id.clone(), schema.stream.as_str());
+        let mut reader = core.db.read().await?;
+        let gone = known::page(&mut reader, &id, stream, true, None, 1).await?;
+        let known_errors = errors::count(&mut reader, &id).await?;
+        let dead = letters::list(&mut reader, &id, 0, 1).await?;
+        let origin = Origin {
+            source: work.connection.source.id.clone(),
+            digest: format!("{id}/{}", work.connection.uid),
+            run: u64::try_from(work.run.number).unwrap_or(0),
+            stream: stream.to_owned(),
+        };
+        Ok(Self {
+            pages: PageReader::pull(&work.connector, stream, cursor.clone()),
+            done_units: work.run.stream(stream).done_units,
+            work,
+            stream,
+            origin,
+            cursor,
+            batcher: Batcher::default(),
+            pending: VecDeque::new(),
+            errors: Vec::new(),
+            has_gone: !gone.is_empty(),
+            has_errors: known_errors > 0 || !dead.is_empty(),
+            room: i64::from(core.limits.errors_kept) - known_errors,
+        })
+    }
+
+    async fn pages(mut self) -> Result<(), Ended> {
+        while let Some(page) = self.pages.next().await {
+            let mut page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    // What was read before the cut is good; keeping it makes the repeat shorter.
+                    let last = self.batcher.take();
+                    self.send(last).await?;
+                    return Err(Ended::Pull(error));
+                }
+            };
+            let progress = self.work.run.stream(self.stream);
+            progress.note(page.notes);
+            progress.row_errors += page.row_errors.len() as u64;
+            if let Some(total) = page.progress.total {
+                progress.total_units = total;
+            }
+            self.errors
+                .extend(page.row_errors.into_iter().map(NewError::row));
+            self.directory(&page.directory).await?;
+            self.revive(&mut page.records).await?;
+            for record in page.records {
+                let Some(message) = self.message(&record) else {
+                    continue;
+                };
+                let full = self.batcher.push(message);
+                self.send(full).await?;
+                self.pending.push_back(record);
+            }
+            self.done_units = page.progress.done;
+            self.batcher.end_page(page.cursor.map(|c| c.0));
+            if self.errors.len() >= MAX_ERRORS {
+                let early = self.batcher.take();
+                self.send(Some(early.unwrap_or_default())).await?;
+            }
+        }
+        self.pages.join().await.map_err(Ended::Pull)?;
+        let last = self.batcher.take();
+        if last.is_some() || !self.errors.is_empty() {
+            self.send(Some(last.unwrap_or_default())).await?;
+        }
+        Ok(())
+    }
+
+    async fn directory(&mut self, entries: &[jinke_sdk::DirectoryEntry]) -> Result<(), Ended> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let taken = super::events::directory(&self.work.led.core, &self.origin.source, entries);
+        self.work.run.stream(self.stream).directory_entries += taken.await?;
+        Ok(())
+    }
+
+    /// A record that a sweep found gone and that is there again, unchanged, is ordered behind its
+    /// deletion; otherwise it would lose to it for ever.
+    async fn revive(&self, records: &mut [SourceRecord]) -> Result<(), Failure> {
+        if !self.has_gone || records.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = records.iter().map(|r| r.key.external_id.clone()).collect();
+        let mut reader = self.work.led.core.db.read().await?;
+        let gone = known::gone_among(&mut reader, &self.work.led.id, self.stream, &ids).await?;
+        let gone: BTreeMap<_, _> = gone
+            .iter()
+            .map(|row| (row.external_id.as_str(), row))
+            .collect();
+        for record in records.iter_mut().filter(|r| !r.deleted) {
+            let Some(row) = gone.get(record.key.external_id.as_str()) else {
+                continue;
+            };
+            let deletion = (row.source_revision, row.source_time);
+            if (record.source_revision, record.update_time) <= deletion {
+                record.source_revision = deletion.0;
+                record.update_time = later(deletion.0, deletion.1);
+            }
+        }
+        Ok(())
+    }
+
+    /// The record as a message, or nothing when it cannot be sent; then it is an error.
+    fn message(
+        &mut self,
+        record: &SourceRecord,
+    ) -> Option<jinke_proto::jinke::customer::v1::SourceRecord> {
+        let failure = match convert::source_record(record) {
+            Ok(message) if message.encoded_len() <= MAX_RECORD_BYTES => return Some(message),
+            Ok(_) => Failure::new(
+                jinke_types::Code::InvalidArgument,
+                "RECORD_TOO_LARGE",
+                "the record is over 256 KiB",
+            ),
+            Err(failure) => failure,
+        };
+        self.work.run.stream(self.stream).rejected += 1;
+        let problem = Problem::from(&failure);
+        // Sending it again would not help before its system changes it, so it is not kept.
+        self.errors.push(NewError {
+            effect: crate::domain::ErrorEffect::Rejected,
+            external_id: record.key.external_id.clone(),
+            location: jinke_sdk::Location::default(),
+            column: String::new(),
+            reason: problem.reason,
+            message: problem.message,
+            record: None,
+        });
+        None
+    }
+
+    /// Delivers a batch, then saves its cursor and what became of its records, as one.
+    async fn send(&mut self, batch: Option<Batch>) -> Result<(), Ended> {
+        let Some(batch) = batch else { return Ok(()) };
+        let core = self.work.led.core.clone();
+        let delivered = deliver(
+            &*core.door,
+            core.limits.delivery,
+            &*core.entropy,
+            &self.origin,
+            self.cursor.as_deref(),
+            &batch,
+            &mut |_, _| {},
+        )
+        .await
+        .map_err(|status| Trouble::of_status(&status))?;
+        count(&core.numbers, &delivered.counts);
+        let records: Vec<_> = self.pending.drain(..batch.records.len()).collect();
+        let progress = self.work.run.stream(self.stream);
+        progress.done_units = self.done_units;
+        add(progress, &delivered.counts);
+        let run = &mut self.work.run;
+        run.retries += i64::try_from(delivered.retries).unwrap_or(0);
+        // It moves, so what failed before does not count any more.
+        run.failures = 0;
+        run.update_time = core.clock.now();
+        self.save(&batch, delivered, records).await?;
+        if batch.cursor.is_some() {
+            self.cursor = batch.cursor;
+        }
+        Ok(())
+    }
+
+    async fn save(
+        &mut self,
+        batch: &Batch,
+        delivered: Delivered,
+        records: Vec<SourceRecord>,
+    ) -> Result<(), Failure> {
+        let core = self.work.led.core.clone();
+        let (led, sealer, run) = (&self.work.led, &self.work.sealer, &self.work.run);
+        let now = core.clock.now();
+        let mut noted: Vec<_> = std::mem::take(&mut self.errors)
+            .into_iter()
+            .map(|e| (e, None))
+            .collect();
+        for (place, rejected) in delivered.rejected {
+            let sealed = sealer.seal_record(self.stream, &records[place])?;
+            noted.push((rejection(rejected), Some(sealed)));
+        }
+        noted.truncate(usize::try_from(self.room.max(0)).unwrap_or(0));
+        self.room -= i64::try_from(noted.len()).unwrap_or(0);
+        let taken = taken(sealer, self.stream, &records, &delivered.outcomes)?;
+        let resolved: Vec<String> = if self.has_errors {
+            taken
+                .known
+                .iter()
+                .map(|k| k.external_id.clone())
+                .chain(taken.deleted.clone())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        self.has_errors |= !noted.is_empty();
+        let seen = errors::Seen {
+            connection: &led.id,
+            stream: self.stream,
+            run: run.number,
+            now,
+        };
+        core.db
+            .write(async |mut tx| {
+                lease::guard(&mut tx, &led.lease).await?;
+                if let Some(cursor) = &batch.cursor {
+                    connections::save_cursor(&mut tx, &led.id, self.stream, cursor, now).await?;
+                }
+                known::put(&mut tx, &led.id, self.stream, taken.known.clone()).await?;
+                known::forget(&mut tx, &led.id, self.stream, &taken.deleted).await?;
+                errors::resolve(&mut tx, &led.id, self.stream, &resolved).await?;
+                for (error, payload) in &noted {
+                    let again = payload.as_ref().map(|_| now.plus(core.limits.error_wait));
+                    errors::note(&mut tx, seen, error, payload.clone(), again).await?;
+                }
+                runs::save(&mut tx, run).await
+            })
+            .await
+    }
+}
+
+/// A refusal as it is noted.
+pub(super) fn rejection(rejected: Rejected) -> NewError {
+    NewError {
+        effect: crate::domain::ErrorEffect::Rejected,
+        external_id: rejected.external_id,
+        location: jinke_sdk::Location::default(),
+        column: String::new(),
+        reason: rejected.reason,
+        message: rejected.message,
+        record: None,
+    }
+}
+
+/// What is known of delivered records afterwards.
+pub(super) struct Taken {
+    pub(super) known: Vec<known::KnownRow>,
+    pub(super) deleted: Vec<String>,
+}
+
+/// What a sweep may compare with after these records were taken; the last of several versions of
+/// one record counts.
+pub(super) fn taken(
+    sealer: &crate::core::Sealer,
+    stream: &str,
+    records: &[SourceRecord],
+    outcomes: &[Outcome],
+) -> Result<Taken, Failure> {
+    let mut last: BTreeMap<&str, &SourceRecord> = BTreeMap::new();
+    for (record, outcome) in records.iter().zip(outcomes) {
+        if !matches!(outcome, Outcome::Rejected | Outcome::Unspecified) {
+            last.insert(&record.key.external_id, record);
+        }
+    }
+    let mut taken = Taken {
+        known: Vec::new(),
+        deleted: Vec::new(),
+    };
+    for record in last.into_values() {
+        if record.deleted {
+            taken.deleted.push(record.key.external_id.clone());
+        } else {
+            taken
+                .known
+                .push(sealer.seal_known(stream, &known_of(record, false))?);
+        }
+    }
+    Ok(taken)
+}
+
+/// A record as it is kept for sweeps.
+pub(super) fn known_of(record: &SourceRecord, gone: bool) -> KnownRecord {
+    let update_time: Option<Timestamp> = record.update_time;
+    KnownRecord {
+        external_id: record.key.external_id.clone(),
+        source_revision: record.source_revision,
+        update_time,
+        body: skeleton(&record.body),
+        gone,
+    }
+}
+
+/// Counts records for the metrics.
+pub(super) fn count(numbers: &crate::numbers::Numbers, counts: &Counts) {
+    for (outcome, n) in [
+        ("created", counts.created),
+        ("updated", counts.updated),
+        ("unchanged", counts.unchanged),
+        ("superseded", counts.superseded),
+        ("rejected", counts.rejected),
+    ] {
+        if n > 0 {
+            numbers.records.with_label_values(&[outcome]).inc_by(n);
+        }
+    }
+}
+
+/// Counts records for the progress of a stream.
+pub(super) fn add(progress: &mut crate::domain::StreamProgress, counts: &Counts) {
+    progress.created += counts.created;
+    progress.updated += counts.updated;
+    progress.unchanged += counts.unchanged;
+    progress.superseded += counts.superseded;
+    progress.rejected += counts.rejected;
+}
