@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Checks the manifests against the schemas of Kubernetes and against the programs. Needs the programs in
+# FOLDER (default target/debug), Python, and kubernetes-validate and PyYAML from PyPI, which it puts into a
+# virtual environment. promtool checks the alert rules; where it is missing and apt-get is there, it is
+# taken out of Debian's package without installing it, so that no server is started.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+bin=${1:-$target/debug}
+venv=$target/python-k8s
+if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import kubernetes_validate, yaml' 2>/dev/null; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate pyyaml
+fi
+promtool=$(command -v promtool || true)
+if [ -z "$promtool" ] && [ -x "$target/promtool/usr/bin/promtool" ]; then promtool=$target/promtool/usr/bin/promtool; fi
+if [ -z "$promtool" ] && command -v apt-get >/dev/null; then
+  place=$(mktemp -d)
+  trap 'rm -rf "$place"' EXIT
+  if (cd "$place" && chmod 777 . && apt-get download -qq prometheus >/dev/null 2>&1) && dpkg -x "$place"/prometheus_*.deb "$target/promtool"; then
+    promtool=$target/promtool/usr/bin/promtool
+  fi
+fi
+# shellcheck disable=SC2086 # no promtool is no argument
+exec "$venv/bin/python" k8s/check/check.py "$bin" $promtool
