@@ -133,10 +133,7 @@ async fn links_fail(cut: Duration) {
     // Without identity the customer service decides by what it knows, until that is too old.
     let link = "customer-0>identity-0";
     scene.house.link(link).set(Mode::Stalled);
-    scene
-        .load
-        .goes_on(4, HEALS, "identity fell silent")
-        .await;
+    scene.load.goes_on(4, HEALS, "identity fell silent").await;
     let customer = scene.house.at("customer-0");
     customer.until_not_ready(HEALS).await.expect("the truth");
     let (_, why) = customer.readyz().await.expect("an answer");
@@ -175,7 +172,9 @@ async fn links_fail(cut: Duration) {
         }
         tokio::time::sleep(cut).await;
         scene.house.link(link).set(Mode::Open);
-        scene.well_again("the gateway had no customer service").await;
+        scene
+            .well_again("the gateway had no customer service")
+            .await;
         let (code, said) = call("/v1/customers/1").await.expect("an answer");
         assert_eq!(code, 200, "{said}");
     }

@@ -262,10 +262,7 @@ async fn story_over_http(https: &Https, port: u16) -> Transcript {
         "/v1/sources",
         "/v1/nowhere",
     ] {
-        let (code, json) = https
-            .call(port, Method::GET, path, None)
-            .await
-            .expect(path);
+        let (code, json) = https.call(port, Method::GET, path, None).await.expect(path);
         told.note_json(&format!("{path} {code}"), json);
     }
     let merge = serde_json::json!({"otherCustomer": "customers/5", "validateOnly": true});
@@ -322,9 +319,13 @@ async fn told_by_one() -> (Transcript, Transcript) {
     let dir = tempfile::tempdir().expect("a folder");
     let place = Place::new(Engine::Postgres).await;
     let tls = Certificates::make(&dir.path().join("certificates")).expect("certificates");
-    let suite = Suite::start_with(&dir.path().join("data"), Some(&place.config().url), Some(&tls))
-        .await
-        .expect("the suite starts");
+    let suite = Suite::start_with(
+        &dir.path().join("data"),
+        Some(&place.config().url),
+        Some(&tls),
+    )
+    .await
+    .expect("the suite starts");
     let channel = suite.login().await.expect("login");
     let told = story(&mut Clients::new(&channel)).await;
     let token = suite.token().await.expect("a token");

@@ -213,7 +213,10 @@ async fn read(api: &mut Clients, asked: &str) -> Seen {
         ..GetCustomerRequest::default()
     };
     let customer = api.customers.get_customer(request).await;
-    seen(asked, customer.expect("an id resolves for ever").into_inner())
+    seen(
+        asked,
+        customer.expect("an id resolves for ever").into_inner(),
+    )
 }
 
 async fn merge(api: &mut Clients, a: &str, b: &str) {
@@ -403,7 +406,10 @@ async fn two_replicas_without_the_resolver_lock_are_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_two_replicas_for_long() {
-    let Some(rounds) = std::env::var("JINKE_SOAK").ok().and_then(|n| n.parse().ok()) else {
+    let Some(rounds) = std::env::var("JINKE_SOAK")
+        .ok()
+        .and_then(|n| n.parse().ok())
+    else {
         return;
     };
     let seed = std::env::var("JINKE_SEED").ok();

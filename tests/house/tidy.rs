@@ -107,7 +107,17 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 
 /// Outside libraries that only these crates may name, in normal dependencies.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("sqlx", &["jinke-store", "jinke-identity", "jinke-customer", "jinke-pipeline", "jinke-reporting", "jinke-runner"]),
+    (
+        "sqlx",
+        &[
+            "jinke-store",
+            "jinke-identity",
+            "jinke-customer",
+            "jinke-pipeline",
+            "jinke-reporting",
+            "jinke-runner",
+        ],
+    ),
     ("reqwest", &["jinke-http"]),
     ("calamine", &["jinke-file"]),
     ("cedar-policy", &["jinke-kit"]),

@@ -264,7 +264,9 @@ fn followed(reader: &str, seen: &[Change], feed: &[Change], wrong: &mut Vec<Stri
         let before = revisions.insert(&change.customer, change.revision);
         if let Some(before) = before.filter(|before| *before > change.revision) {
             let (who, now) = (&change.customer, change.revision);
-            wrong.push(format!("6: {reader} saw {who} at {before} and then at {now}"));
+            wrong.push(format!(
+                "6: {reader} saw {who} at {before} and then at {now}"
+            ));
         }
     }
     let end = seen.last().map_or(0, |change| change.position);
@@ -328,7 +330,11 @@ mod tests {
 
     #[test]
     fn what_one_house_could_say_is_sound() {
-        let feed = [change(1, "c/1", 1), change(2, "c/2", 1), change(4, "c/1", 2)];
+        let feed = [
+            change(1, "c/1", 1),
+            change(2, "c/2", 1),
+            change(4, "c/1", 2),
+        ];
         let calls = vec![
             ingest("a", "c/1"),
             ingest("b", "c/2"),
@@ -396,9 +402,6 @@ mod tests {
         history.note(one, Call::Get(newer));
         history.note(two, Call::Get(seen("c/1", "c/1", 1, &["a"])));
         let feed = [change(1, "c/1", 1), change(2, "c/1", 2)];
-        assert_eq!(
-            history.check(&BTreeMap::new(), &feed),
-            Vec::<String>::new()
-        );
+        assert_eq!(history.check(&BTreeMap::new(), &feed), Vec::<String>::new());
     }
 }

@@ -52,7 +52,22 @@ impl Transcript {
         for (n, mine) in self.0.iter().enumerate() {
             match other.0.get(n) {
                 Some(theirs) if theirs == mine => {}
-                theirs => return Some(format!("answer {n}:\nleft  {mine:?}\nright {theirs:?}")),
+                Some(theirs) => {
+                    let same = mine.1.chars().zip(theirs.1.chars());
+                    let same = same.take_while(|(a, b)| a == b).count();
+                    let near = |text: &str| -> String {
+                        text.chars()
+                            .skip(same.saturating_sub(200))
+                            .take(400)
+                            .collect()
+                    };
+                    let (left, right) = (near(&mine.1), near(&theirs.1));
+                    return Some(format!(
+                        "answer {n}:\nleft  {}: {left}\nright {}: {right}",
+                        mine.0, theirs.0
+                    ));
+                }
+                None => return Some(format!("only on the left: {mine:?}")),
             }
         }
         let more = other.0.get(self.0.len())?;
@@ -63,7 +78,10 @@ impl Transcript {
 fn scrub(json: &mut Value) {
     match json {
         Value::Object(fields) => {
-            fields.retain(|name, _| !DIFFER.contains(&name.as_str()));
+            // The time of a change is when it was known; a time of another thing is its own.
+            let change = fields.contains_key("revision");
+            fields
+                .retain(|name, _| !DIFFER.contains(&name.as_str()) && !(change && name == "time"));
             fields.values_mut().for_each(scrub);
         }
         Value::Array(all) => all.iter_mut().for_each(scrub),

@@ -52,11 +52,7 @@ async fn main() -> Result<()> {
         (Some(url), Some(dir)) => (url, std::path::absolute(dir)?, None),
         _ => {
             let place = Place::new(Engine::Postgres).await;
-            (
-                place.config().url,
-                fresh.path().to_owned(),
-                Some(place),
-            )
+            (place.config().url, fresh.path().to_owned(), Some(place))
         }
     };
     std::fs::create_dir_all(&dir)?;
@@ -82,7 +78,10 @@ async fn main() -> Result<()> {
 async fn serve(mut house: House) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "服务 service   gRPC                      metrics, /readyz           log")?;
+    writeln!(
+        out,
+        "服务 service   gRPC                      metrics, /readyz           log"
+    )?;
     for process in house.processes.values() {
         writeln!(
             out,

@@ -2,8 +2,8 @@
 //! sent a second time.
 //!
 //! Replicas take turns. A call that certainly reached none (no connection within
-//! [`CONNECT_TIMEOUT`], TLS that was not made, a connection that closes and takes no new streams)
-//! goes to the next one, in up to three rounds with short pauses. A call that may have been
+//! [`CONNECT_TIMEOUT`], TLS that was not made, a connection that closes and takes no new streams),
+//! or only one that does not know its callers yet, goes to the next one, in up to three rounds with short pauses. A call that may have been
 //! received is sent again only when its method has a `GET` rule, because then it changes nothing.
 //! Everything else is the caller's to repeat, with the request id that makes it happen once.
 
@@ -128,11 +128,18 @@ impl Fleet {
                 };
                 let attempt = Request::from_parts(parts.clone(), Body::new(replay));
                 let error = match replica.channel.clone().oneshot(attempt).await {
-                    Ok(response) => {
-                        replica.rest(None);
-                        lock(&kept).forget();
-                        return Ok(response);
-                    }
+                    Ok(response) => match knows_nobody(&response) {
+                        Some(refusal) if !lock(&kept).gone => {
+                            replica.rest(Some(Instant::now() + REST));
+                            last = Some(refusal);
+                            continue;
+                        }
+                        _ => {
+                            replica.rest(None);
+                            lock(&kept).forget();
+                            return Ok(response);
+                        }
+                    },
                     Err(error) => error,
                 };
                 let fate = fate(&error);
@@ -244,6 +251,16 @@ fn fate(error: &(dyn Error + 'static)) -> Fate {
     } else {
         Fate::Unknown
     }
+}
+
+/// The refusal of a replica that has not heard of identity, or not for too long, so that it knows
+/// nobody: it comes before the handler, and another replica may know more. One that has just
+/// started says so for a moment.
+fn knows_nobody(response: &Response<Body>) -> Option<Status> {
+    let status = Status::from_header_map(response.headers())?;
+    let reason = crate::status::failure(&status).reason;
+    let unheard = matches!(reason, "NO_ACCESS_SNAPSHOT" | "ACCESS_SNAPSHOT_STALE");
+    (status.code() == tonic::Code::Unavailable && unheard).then_some(status)
 }
 
 fn failed(error: tonic::transport::Error) -> Status {
