@@ -1,9 +1,11 @@
 //! The engine on both databases.
 
 mod attach;
+mod crowds;
 mod generic;
 mod judge;
 mod order;
+mod rebuild;
 mod replicas;
 mod sealed;
 mod speed;

@@ -13,7 +13,7 @@ use jinke_customer::{
         stewardship_service_server::StewardshipServiceServer,
     },
     engine::{Engine, EngineConfig},
-    rpc::{Api, limits::Limits, numbers::Numbers, page::Pages},
+    rpc::{Api, limits::Limits, numbers::Numbers, operations::Background, page::Pages},
     store::{MIGRATIONS, query},
 };
 use jinke_kit::{Grant, Metrics, Shutdown};
@@ -134,6 +134,7 @@ impl House {
             .await
             .expect("the database has an id");
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_790_000_000)));
+        let background = Background::new(db.clone(), clock.clone(), &*entropy);
         let engine = Engine::new(
             db,
             ring.clone(),
@@ -145,8 +146,15 @@ impl House {
         )
         .await
         .expect("the engine starts");
+        // It ends with the test's runtime.
+        tokio::spawn(
+            background
+                .clone()
+                .run(engine.clone(), std::future::pending()),
+        );
         let api = Api {
             engine,
+            background,
             pages: Arc::new(Pages::new(ring, id)),
             limits: Limits {
                 stream_idle: Duration::from_millis(400),

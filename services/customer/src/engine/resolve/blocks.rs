@@ -327,8 +327,8 @@ pub(super) async fn complete(
         match blocks.views.get(&token) {
             Some(view) if view.knows(core) => {}
             Some(_) => {
-                let most = origin.rule(&work.core.rules).map_or(0, |r| r.max_records);
-                parts.insert((token, core), i64::try_from(most + 1).unwrap_or(i64::MAX));
+                let most = origin.rule(&work.core.rules).map_or(0, views::enough);
+                parts.insert((token, core), i64::try_from(most).unwrap_or(i64::MAX));
             }
             None => {
                 let ask = asks.entry(token).or_insert_with(|| Ask {

@@ -58,7 +58,8 @@ pub(super) async fn run(
     }
     let mut changed = Changed::new();
     for (p, score) in &scored {
-        if stored.get(p) != Some(score) {
+        // A recount also looks whether a pair is stored in both directions.
+        if stored.get(p) != Some(score) || work.input.recount {
             changed.insert(*p, Some(*score));
         }
     }

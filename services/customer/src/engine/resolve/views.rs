@@ -172,6 +172,15 @@ impl View {
     }
 }
 
+/// How many records of a core tell whether it is crowded, and who its hubs are.
+pub(crate) const fn enough(rule: &KeyRule) -> usize {
+    if rule.max_records < HUBS {
+        HUBS
+    } else {
+        rule.max_records + 1
+    }
+}
+
 fn limit(records: usize) -> i64 {
     i64::try_from(records).unwrap_or(i64::MAX)
 }
@@ -235,7 +244,7 @@ pub(crate) async fn load(
             }
         }
         for core in &ask.cores {
-            wanted.insert((*token, *core), limit(rule.max_records + ask.leaving + 1));
+            wanted.insert((*token, *core), limit(enough(rule) + ask.leaving));
         }
         views.insert(
             *token,
