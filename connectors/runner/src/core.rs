@@ -49,9 +49,16 @@ pub struct Parts {
     pub shutdown: Shutdown,
 }
 
+/// A connector that was opened for a revision of its connection.
+struct Opened {
+    uid: i64,
+    revision: i64,
+    connector: Arc<dyn Connector>,
+}
+
 struct Inner {
     parts: Parts,
-    opened: Mutex<BTreeMap<String, (i64, i64, Arc<dyn Connector>)>>,
+    opened: Mutex<BTreeMap<String, Opened>>,
     wake: Notify,
     holder: String,
 }
@@ -117,18 +124,23 @@ impl Core {
     /// As [`Registry::open`]; `DATA_LOSS` when its secrets cannot be opened.
     pub fn open(&self, connection: &Connection) -> Result<Arc<dyn Connector>, Failure> {
         let lock = || self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = (connection.uid, connection.revision);
-        if let Some((uid, revision, connector)) = lock().get(&connection.id)
-            && (*uid, *revision) == now
+        let (uid, revision) = (connection.uid, connection.revision);
+        if let Some(opened) = lock().get(&connection.id)
+            && (opened.uid, opened.revision) == (uid, revision)
         {
-            return Ok(connector.clone());
+            return Ok(opened.connector.clone());
         }
         let connector = self.registry.open(
             &connection.connector,
             &connection.source.id,
             self.settings(connection)?,
         )?;
-        lock().insert(connection.id.clone(), (now.0, now.1, connector.clone()));
+        let opened = Opened {
+            uid,
+            revision,
+            connector: connector.clone(),
+        };
+        lock().insert(connection.id.clone(), opened);
         Ok(connector)
     }
 

@@ -10,6 +10,7 @@ use jinke_customer::Customer;
 use jinke_gateway::GatewayService;
 use jinke_identity::Identity;
 use jinke_kit::{Config, Host, Running};
+use jinke_runner::Connectors;
 use jinke_store::{Database, DatabaseConfig, Migrations, keys::KeyFiles};
 use jinke_types::{Code, Failure};
 
@@ -20,17 +21,20 @@ pub enum Area {
     Identity,
     /// Sources, golden customers, judgements
     Customer,
+    /// Connections to foreign systems: runs, messages, callbacks
+    Connector,
 }
 
 impl Area {
     /// All services.
-    pub const ALL: [Self; 2] = [Self::Identity, Self::Customer];
+    pub const ALL: [Self; 3] = [Self::Identity, Self::Customer, Self::Connector];
 
     /// Name of the service, as in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Customer => "customer",
+            Self::Connector => "connector",
         }
     }
 }
@@ -64,6 +68,7 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
         let mut builder = Config::builder()
             .service::<Identity>()
             .service::<Customer>()
+            .service::<Connectors>()
             .service::<GatewayService>();
         if let Some(file) = &layers.file {
             builder = builder.file(file);
@@ -97,6 +102,7 @@ pub async fn start(config: Config, areas: &[Area]) -> Result<Running, Failure> {
         host = match area {
             Area::Identity => host.service::<Identity>(),
             Area::Customer => host.service::<Customer>(),
+            Area::Connector => host.service::<Connectors>(),
         };
     }
     if areas == Area::ALL {
@@ -139,6 +145,15 @@ impl Storage {
                     database: section.database(&dir),
                     keys: section.key_files(&dir),
                     migrations: &jinke_customer::store::MIGRATIONS,
+                }
+            }
+            Area::Connector => {
+                let section: jinke_runner::config::ConnectorConfig =
+                    config.section(area.as_str())?;
+                Self {
+                    database: section.database(&dir),
+                    keys: section.key_files(&dir),
+                    migrations: &jinke_runner::store::MIGRATIONS,
                 }
             }
         })
