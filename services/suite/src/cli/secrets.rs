@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Subcommand};
 use jinke_kit::client::write_secret;
 use jinke_store::keys::{KeyFiles, KeyRing};
-use jinke_types::{Code, Entropy, Failure, SystemEntropy};
+use jinke_types::{Code, Entropy, Failure, OsEntropy};
 
 use super::Outcome;
 use crate::print::{Printer, Table};
@@ -59,7 +59,7 @@ const GATEWAY: &str = "gateway";
 /// none.
 pub fn secrets(command: SecretsCommand, printer: &mut Printer<'_>) -> Outcome {
     match command {
-        SecretsCommand::Make(args) => make(&args, &SystemEntropy, printer),
+        SecretsCommand::Make(args) => make(&args, &OsEntropy, printer),
     }
 }
 
