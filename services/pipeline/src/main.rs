@@ -1,0 +1,7 @@
+//! The pipeline service alone in a process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jinke_kit::run::<jinke_pipeline::Pipeline>()
+}
