@@ -1,6 +1,7 @@
 //! The engine on both databases.
 
 mod attach;
+mod batch;
 mod crowds;
 mod generic;
 mod judge;

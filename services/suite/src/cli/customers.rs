@@ -1,5 +1,6 @@
 //! `jinke customers …`
 
+mod more;
 mod past;
 mod show;
 
@@ -68,6 +69,31 @@ pub enum CustomersCommand {
     },
     /// The change feed
     Changes(ChangesArgs),
+    /// Set a tag at a customer
+    Tag {
+        /// The customer
+        #[arg(value_parser = customer_name)]
+        customer: String,
+        /// The tag
+        tag: String,
+        /// Take it away instead
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Sums of orders, invoices, payments… of a customer
+    Totals {
+        /// The customer
+        #[arg(value_parser = customer_name)]
+        customer: String,
+    },
+    /// Relationships of a customer to others
+    Relationships {
+        /// The customer
+        #[arg(value_parser = customer_name)]
+        customer: String,
+    },
+    /// Recompute everything from source records and judgements, and report what differs
+    Rebuild(more::RebuildArgs),
 }
 
 /// Arguments of `list`.
@@ -208,6 +234,18 @@ pub async fn customers(
             past::timeline(&mut client, &customer, limit.limit, printer).await?;
         }
         CustomersCommand::Changes(args) => past::changes(&mut client, args, printer).await?,
+        CustomersCommand::Tag {
+            customer,
+            tag,
+            remove,
+        } => more::tag(&mut client, (customer, tag, remove), printer).await?,
+        CustomersCommand::Totals { customer } => {
+            more::totals(&mut client, customer, printer).await?;
+        }
+        CustomersCommand::Relationships { customer } => {
+            more::relationships(&mut client, customer, printer).await?;
+        }
+        CustomersCommand::Rebuild(args) => return more::rebuild(global, args, printer).await,
     }
     Ok(ExitCode::SUCCESS)
 }

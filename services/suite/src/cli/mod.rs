@@ -7,6 +7,7 @@ pub mod explain;
 pub mod import;
 pub mod login;
 pub mod migrate;
+pub mod operations;
 pub mod page;
 pub mod resolve;
 pub mod run;
@@ -123,6 +124,9 @@ pub enum Command {
     /// What people decided on records
     #[command(subcommand)]
     Judgements(stewards::JudgementsCommand),
+    /// Work that takes longer than a call: rebuild, train, dry run…
+    #[command(subcommand)]
+    Operations(operations::OperationsCommand),
     /// Find which rows of CSV files are one customer, person, product…, on this machine alone
     Resolve(resolve::ResolveArgs),
     /// Keys, passwords and certificates for services in separate processes
@@ -194,6 +198,9 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Reviews(command) => stewards::reviews(&global, command, printer).await,
         Command::Judge(args) => stewards::judge(&global, args, printer).await,
         Command::Judgements(command) => stewards::judgements(&global, command, printer).await,
+        Command::Operations(command) => {
+            operations::operations(&global, command, printer).await
+        }
         Command::Resolve(args) => resolve::resolve(&args, printer),
         Command::Secrets(command) => secrets::secrets(command, printer),
         Command::Users(command) => users::users(&global, command, printer).await,
