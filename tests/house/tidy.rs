@@ -234,7 +234,11 @@ fn proto_messages_are_named_only_at_the_edge() {
             .expect("below root")
             .display()
             .to_string();
-        let service = ["services/identity/src/", "services/customer/src/"]
+        let service = [
+            "services/identity/src/",
+            "services/customer/src/",
+            "services/pipeline/src/",
+        ]
             .iter()
             .find_map(|p| shown.strip_prefix(p));
         let Some(inside) = service else { continue };
@@ -284,7 +288,7 @@ fn sql_and_http_stay_in_their_rooms() {
 
 #[test]
 fn both_engines_have_the_same_migrations() {
-    for service in ["identity", "customer"] {
+    for service in ["identity", "customer", "pipeline"] {
         let names = |engine: &str| -> BTreeSet<String> {
             fs::read_dir(
                 root()

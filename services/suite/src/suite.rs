@@ -10,6 +10,7 @@ use jinke_customer::Customer;
 use jinke_gateway::GatewayService;
 use jinke_identity::Identity;
 use jinke_kit::{Config, Host, Running};
+use jinke_pipeline::Pipeline;
 use jinke_runner::Connectors;
 use jinke_store::{Database, DatabaseConfig, Migrations, keys::KeyFiles};
 use jinke_types::{Code, Failure};
@@ -23,11 +24,13 @@ pub enum Area {
     Customer,
     /// Connections to foreign systems: runs, messages, callbacks
     Connector,
+    /// Leads, opportunities, activities, tasks
+    Pipeline,
 }
 
 impl Area {
     /// All services.
-    pub const ALL: [Self; 3] = [Self::Identity, Self::Customer, Self::Connector];
+    pub const ALL: [Self; 4] = [Self::Identity, Self::Customer, Self::Connector, Self::Pipeline];
 
     /// Name of the service, as in the configuration.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Area {
             Self::Identity => "identity",
             Self::Customer => "customer",
             Self::Connector => "connector",
+            Self::Pipeline => "pipeline",
         }
     }
 }
@@ -69,6 +73,7 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
             .service::<Identity>()
             .service::<Customer>()
             .service::<Connectors>()
+            .service::<Pipeline>()
             .service::<GatewayService>();
         if let Some(file) = &layers.file {
             builder = builder.file(file);
@@ -103,6 +108,7 @@ pub async fn start(config: Config, areas: &[Area]) -> Result<Running, Failure> {
             Area::Identity => host.service::<Identity>(),
             Area::Customer => host.service::<Customer>(),
             Area::Connector => host.service::<Connectors>(),
+            Area::Pipeline => host.service::<Pipeline>(),
         };
     }
     if areas == Area::ALL {
@@ -154,6 +160,15 @@ impl Storage {
                     database: section.database(&dir),
                     keys: section.key_files(&dir),
                     migrations: &jinke_runner::store::MIGRATIONS,
+                }
+            }
+            Area::Pipeline => {
+                let section: jinke_pipeline::config::PipelineConfig =
+                    config.section(area.as_str())?;
+                Self {
+                    database: section.database(&dir),
+                    keys: section.key_files(&dir),
+                    migrations: &jinke_pipeline::store::MIGRATIONS,
                 }
             }
         })
