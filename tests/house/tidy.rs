@@ -68,6 +68,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-sdk",
                 "jinke-file",
                 "jinke-tryton",
+                "jinke-kingdee",
+                "jinke-sap",
             ],
         ),
         (

@@ -30,6 +30,8 @@ pub fn kinds() -> Vec<Kind> {
     vec![
         kind::<jinke_file::FileConnector>().reading(file_paths),
         kind::<jinke_tryton::TrytonConnector>(),
+        kind::<jinke_kingdee::KingdeeConnector>(),
+        kind::<jinke_sap::SapConnector>(),
         kind::<LogSink>().reading(|settings| {
             settings
                 .text("path")
