@@ -29,12 +29,19 @@ build: tools ## Build the suite (release)
 run: build ## Start the suite on SQLite, pull the sample sources, merge, answer over gRPC (FRESH=1 starts over)
 	$(JINKE) run --samples --data-dir $(DATA) $(if $(LISTEN),--listen $(LISTEN)) $(if $(FRESH),--fresh)
 
+.PHONY: run-split
+run-split: build ## Every service as a process of its own with TLS on PostgreSQL, until Ctrl-C (SPLIT_ARGS: --mutual; --postgres URL --dir D keeps the data)
+	cargo build --release -p jinke-identity -p jinke-customer -p jinke-runner -p jinke-pipeline -p jinke-reporting -p jinke-gateway --bins
+	cargo build --release -p jinke-tests --bin split
+	tests/with-postgres.sh $(TARGET)/release/split $(SPLIT_ARGS)
+
 .PHONY: test
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	cargo build --workspace --bins
 	cargo test --workspace --no-run
 	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
 	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
+	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke
 
 .PHONY: test-rigs
 test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder with tryton.sh)
@@ -80,9 +87,11 @@ quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 	$(TARGET)/release/quality "$$JINKE_ER"
 
 .PHONY: soak
-soak: tools ## Long random runs; SEED=n repeats one, CASES=n sets how many
+soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many
+	cargo build --workspace --bins
 	cargo test --workspace --no-run
 	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-tests -- --nocapture soak
+	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 50
 
 .PHONY: clean
 clean: ## Remove build output (not the data)

@@ -1,16 +1,32 @@
 #!/usr/bin/env bash
 # Runs a command with a Python of its own (a virtual environment under target/python) that has
-# grpcio and grpcio-reflection from PyPI. Python is installed with the system's package manager
-# when it is missing and we may.
+# grpcio, its reflection and its status from PyPI; with JINKE_PYTHON=schemathesis another one that
+# has schemathesis. Python is installed with the system's package manager when it is missing and
+# we may.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-venv="${CARGO_TARGET_DIR:-$root/target}/python"
+case "${JINKE_PYTHON:-grpc}" in
+  grpc)
+    venv="${CARGO_TARGET_DIR:-$root/target}/python"
+    packages=(grpcio grpcio-reflection grpcio-status)
+    imports='import grpc, grpc_reflection, grpc_status, tomllib'
+    ;;
+  schemathesis)
+    venv="${CARGO_TARGET_DIR:-$root/target}/python-schemathesis"
+    packages=("schemathesis>=4.10,<5")
+    imports='import schemathesis'
+    ;;
+  *)
+    echo "JINKE_PYTHON is grpc or schemathesis" >&2
+    exit 1
+    ;;
+esac
 
 as_admin() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import grpc, grpc_reflection, tomllib' 2>/dev/null; then
+if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c "$imports" 2>/dev/null; then
   if ! python3 -c 'import venv, ensurepip, tomllib' 2>/dev/null; then
     if command -v apt-get >/dev/null; then
       as_admin env DEBIAN_FRONTEND=noninteractive apt-get update -qq
@@ -21,11 +37,11 @@ if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import grpc, grpc_ref
     fi
   fi
   python3 -c 'import venv, ensurepip, tomllib' 2>/dev/null || {
-    echo "make: Python 3.11 or newer with venv is needed for the client test (Debian: apt-get install python3-venv)" >&2
+    echo "make: Python 3.11 or newer with venv is needed for the client tests (Debian: apt-get install python3-venv)" >&2
     exit 1
   }
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
 fi
 PATH="$venv/bin:$PATH" exec "$@"

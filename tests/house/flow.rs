@@ -255,7 +255,7 @@ async fn story_over_http(https: &Https, port: u16) -> Transcript {
         "/v1/customers?pageSize=10&view=CUSTOMER_VIEW_FULL",
         "/v1/customers/4",
         "/v1/customers/4/revisions",
-        "/v1/customers:lookup?recordKey.source=sources%2Ferp&recordKey.externalId=C1",
+        "/v1/customers:search?query=%E8%BF%9C%E5%B1%B1%E6%95%B0%E6%99%BA",
         "/v1/customers/999",
         "/v1/customers/4?view=NONSENSE",
         "/v1/caller",
@@ -265,9 +265,11 @@ async fn story_over_http(https: &Https, port: u16) -> Transcript {
         let (code, json) = https.call(port, Method::GET, path, None).await.expect(path);
         told.note_json(&format!("{path} {code}"), json);
     }
-    let merge = serde_json::json!({"otherCustomer": "customers/5", "validateOnly": true});
+    let merge = serde_json::json!({
+        "customer": "customers/4", "otherCustomer": "customers/5", "validateOnly": true,
+    });
     let (code, json) = https
-        .call(port, Method::POST, "/v1/customers/4:merge", Some(&merge))
+        .call(port, Method::POST, "/v1/customers:merge", Some(&merge))
         .await
         .expect("merge");
     told.note_json(&format!("merge {code}"), json);

@@ -17,7 +17,7 @@ use jinke_proto::jinke::{
 };
 use jinke_store::{Engine, testing::Place};
 use jinke_tests::{
-    apart::{House, KINDS, Plan, http::Https},
+    apart::{House, Plan, http::Https, kinds},
     suite::Clients,
 };
 
@@ -55,7 +55,7 @@ async fn an_upgrade_of_each_process_fails_no_call() {
     let place = Place::new(Engine::Postgres).await;
     let mut plan = Plan::new(dir.path(), &place.config().url);
     plan.replicas = 2;
-    for kind in KINDS {
+    for kind in kinds() {
         plan.settings
             .push((kind.name, "server.leave_seconds=1".to_owned()));
     }

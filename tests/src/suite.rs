@@ -23,6 +23,7 @@ use jinke_proto::jinke::{
     },
     identity::v1::{LoginWithKeyRequest, token_service_client::TokenServiceClient},
 };
+use jinke_suite::suite::Area;
 use jinke_types::SystemClock;
 use tokio::process::{Child, Command};
 
@@ -103,7 +104,7 @@ impl Suite {
             }
         }
         if let Some(url) = postgres {
-            for service in ["identity", "customer"] {
+            for service in Area::ALL {
                 command
                     .arg("--set")
                     .arg(format!("{service}.database.url={url}"))
