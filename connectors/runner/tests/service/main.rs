@@ -1,0 +1,10 @@
+//! The connector service over real databases of both engines, with a foreign system and a customer
+//! service that do what a test says.
+
+mod callbacks;
+mod configure;
+mod leading;
+mod outbound;
+mod runs;
+mod sweeps;
+mod world;
