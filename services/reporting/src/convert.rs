@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod check;
 pub mod feed;
+pub mod outside;
 pub mod parameters;
 
 pub use jinke_proto::jinke::reporting::v1 as pb;

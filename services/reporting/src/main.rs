@@ -1,3 +1,7 @@
 //! The reporting service alone in a process.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jinke_kit::run::<jinke_reporting::Reporting>()
+}

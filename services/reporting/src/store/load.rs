@@ -125,6 +125,27 @@ pub async fn frame(
     Ok((version, Arc::new(load.frame)))
 }
 
+/// `sources/{source}/records/{external id}` of facts, by record number.
+pub async fn record_names(conn: &mut Conn, ids: &[i64]) -> Result<BTreeMap<i64, String>, Failure> {
+    let generation = projection::serving(conn).await?.no;
+    let mut names = BTreeMap::new();
+    for text in [
+        "SELECT f.id AS id, f.external_id AS external_id, s.id AS source FROM transactions f \
+         JOIN sources s ON s.no = f.source WHERE f.generation = $1 AND f.id IN LIST($2)",
+        "SELECT f.id AS id, f.external_id AS external_id, s.id AS source FROM interactions f \
+         JOIN sources s ON s.no = f.source WHERE f.generation = $1 AND f.id IN LIST($2)",
+    ] {
+        for row in conn.fetch_all(text, args![generation, ids]).await? {
+            let (source, external_id) = (row.text("source")?, row.text("external_id")?);
+            names.insert(
+                row.i64("id")?,
+                format!("sources/{source}/records/{external_id}"),
+            );
+        }
+    }
+    Ok(names)
+}
+
 struct Load {
     generation: i64,
     scope: Scope,
