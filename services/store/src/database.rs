@@ -19,6 +19,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
+    backup::Versions,
     changelog,
     config::{DatabaseConfig, Place},
     error::{from_sqlx, is_conflict, is_lost},
@@ -91,13 +92,66 @@ impl Database {
         config: DatabaseConfig,
         migrations: &'static Migrations,
     ) -> Result<Self, Failure> {
+        Self::open_at(config, migrations, None).await
+    }
+
+    /// Opens the database and migrates it no further than `to`, for a copy of these versions.
+    pub(crate) async fn open_at(
+        config: DatabaseConfig,
+        migrations: &'static Migrations,
+        to: Option<Versions>,
+    ) -> Result<Self, Failure> {
         let (pools, holder) = match config.place()? {
             Place::File(path) => {
-                let (pools, holder) = open_sqlite(&config, &path, migrations).await?;
+                let (pools, holder) = open_sqlite(&config, &path, migrations, to).await?;
                 (pools, Some(holder))
             }
-            Place::Server => (open_postgres(&config, migrations).await?, None),
+            Place::Server => {
+                let options = postgres_options(&config)?;
+                migrate::postgres(&options, config.schema.as_deref(), migrations, to).await?;
+                (postgres_pools(&config, options).await?, None)
+            }
         };
+        Self::with(config, pools, holder).await
+    }
+
+    /// Opens the database beside whoever owns it: nothing is made, migrated or held, and nothing
+    /// can be written. For copies.
+    pub(crate) async fn open_beside(config: DatabaseConfig) -> Result<Self, Failure> {
+        let pools = match config.place()? {
+            Place::File(path) => {
+                let options = SqliteConnectOptions::new()
+                    .filename(&path)
+                    .create_if_missing(false)
+                    .busy_timeout(config.lock_timeout)
+                    .pragma("query_only", "ON");
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(2)
+                    .acquire_timeout(config.acquire_timeout)
+                    .connect_with(options)
+                    .await
+                    .map_err(|_| {
+                        Failure::new(
+                            Code::FailedPrecondition,
+                            "DATABASE_FILE",
+                            format!("cannot use {}", path.display()),
+                        )
+                    })?;
+                Pools::Sqlite {
+                    writer: pool.clone(),
+                    readers: pool,
+                }
+            }
+            Place::Server => postgres_pools(&config, postgres_options(&config)?).await?,
+        };
+        Self::with(config, pools, None).await
+    }
+
+    async fn with(
+        config: DatabaseConfig,
+        pools: Pools,
+        holder: Option<Holder>,
+    ) -> Result<Self, Failure> {
         let db = Self(Arc::new(Shared {
             pools,
             statement_timeout: config.statement_timeout,
@@ -325,6 +379,7 @@ async fn open_sqlite(
     config: &DatabaseConfig,
     path: &Path,
     migrations: &Migrations,
+    to: Option<Versions>,
 ) -> Result<(Pools, Holder), Failure> {
     let cannot = |e: std::io::Error| {
         Failure::new(
@@ -369,7 +424,7 @@ async fn open_sqlite(
         .map_err(from_sqlx)?;
     {
         let mut conn = writer.acquire().await.map_err(from_sqlx)?;
-        migrate::sqlite(&mut conn, migrations).await?;
+        migrate::sqlite(&mut conn, migrations, to).await?;
     }
     let readers = pool()
         .max_connections(config.max_connections)
@@ -380,7 +435,7 @@ async fn open_sqlite(
 }
 
 /// The one handshake with a PostgreSQL server: everything a session needs is set here.
-fn postgres_options(config: &DatabaseConfig) -> Result<PgConnectOptions, Failure> {
+pub(crate) fn postgres_options(config: &DatabaseConfig) -> Result<PgConnectOptions, Failure> {
     let schema = config.schema.as_deref().unwrap_or("public");
     Ok(PgConnectOptions::from_str(&config.url)
         .map_err(from_sqlx)?
@@ -412,9 +467,10 @@ const SERVER_WATCHES: &str = "SELECT set_config(wanted.name, wanted.value, false
      ('tcp_keepalives_count', '4'), ('tcp_user_timeout', '30000')) AS wanted (name, value) \
      JOIN pg_settings ON pg_settings.name = wanted.name";
 
-async fn open_postgres(config: &DatabaseConfig, migrations: &Migrations) -> Result<Pools, Failure> {
-    let options = postgres_options(config)?;
-    migrate::postgres(&options, config.schema.as_deref(), migrations).await?;
+async fn postgres_pools(
+    config: &DatabaseConfig,
+    options: PgConnectOptions,
+) -> Result<Pools, Failure> {
     let pool = PgPoolOptions::new()
         .acquire_timeout(config.acquire_timeout)
         .max_connections(config.max_connections)

@@ -15,6 +15,8 @@
 //! | [`operation`] | long-running operations that outlive their process |
 //! | [`lease`] | one holder at a time, with a fence |
 //! | [`counter`] | numbers without gaps |
+//! | [`backup`] | copying a whole database out and in, alike on both engines |
+//! | [`survey`] | which migrations a database has, without opening it |
 //! | [`keys`] | key files, sealing, tokens, keyed hashes (decision D13) |
 //! | [`testing`] | fresh databases of both engines for a service's tests |
 //! | [`error`] | how a driver's error becomes a [`jinke_types::Failure`] |
@@ -97,6 +99,7 @@
 //! No extensions, no `LISTEN`/`NOTIFY`, no stored procedures. Its test is this crate's suite
 //! with `JINKE_TEST_POSTGRES` set to the server.
 
+pub mod backup;
 pub mod changelog;
 mod config;
 pub mod counter;
@@ -110,11 +113,13 @@ mod migrate;
 pub mod operation;
 pub mod request;
 mod sql;
+mod survey;
 pub mod testing;
 mod tx;
 
 pub use config::DatabaseConfig;
-pub use database::{CLOSE_WAIT, Database, PoolState, WRITE_ATTEMPTS};
+pub use database::{CLOSE_WAIT, Database, LOST_ATTEMPTS, PoolState, WRITE_ATTEMPTS};
 pub use migrate::{Migrations, same_numbers};
 pub use sql::{Arg, Conn, Engine, Row, Rows, Sql};
+pub use survey::{Survey, survey};
 pub use tx::{Reader, Tx};

@@ -10,7 +10,7 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use crate::error::from_sqlx;
+use crate::{backup::Versions, error::from_sqlx};
 
 /// A service's migrations: the same numbers and names for both engines.
 ///
@@ -34,8 +34,19 @@ pub(crate) static KIT: Migrations = Migrations {
     postgres: sqlx::migrate!("migrations/postgres"),
 };
 
-const KIT_TABLE: &str = "jinke_kit_migrations";
-const SERVICE_TABLE: &str = "jinke_service_migrations";
+pub(crate) const KIT_TABLE: &str = "jinke_kit_migrations";
+pub(crate) const SERVICE_TABLE: &str = "jinke_service_migrations";
+/// The tables that say which migrations were applied: the kit's, the service's.
+pub(crate) const TABLES: [&str; 2] = [KIT_TABLE, SERVICE_TABLE];
+
+/// The last versions that this program knows.
+pub(crate) fn known(service: &Migrations) -> Versions {
+    let last = |m: &Migrations| m.sqlite.iter().map(|m| m.version).max().unwrap_or(0);
+    Versions {
+        kit: last(&KIT),
+        service: last(service),
+    }
+}
 
 /// Checks that both engines have the same migrations by number and name, that there is at
 /// least one and that numbers run 1, 2, 3…; the error says which differs. For tests.
@@ -69,9 +80,11 @@ pub fn same_numbers(migrations: &Migrations) -> Result<(), String> {
 pub(crate) async fn sqlite(
     conn: &mut PoolConnection<Sqlite>,
     service: &Migrations,
+    to: Option<Versions>,
 ) -> Result<(), Failure> {
-    run(&KIT.sqlite, KIT_TABLE, &mut **conn).await?;
-    run(&service.sqlite, SERVICE_TABLE, &mut **conn).await
+    let (kit, own) = (to.map(|v| v.kit), to.map(|v| v.service));
+    run(&KIT.sqlite, KIT_TABLE, kit, &mut **conn).await?;
+    run(&service.sqlite, SERVICE_TABLE, own, &mut **conn).await
 }
 
 /// Replicas that start together take turns by an advisory lock. It is waited for without
@@ -81,7 +94,9 @@ pub(crate) async fn postgres(
     options: &PgConnectOptions,
     schema: Option<&str>,
     service: &Migrations,
+    to: Option<Versions>,
 ) -> Result<(), Failure> {
+    let (kit, own) = (to.map(|v| v.kit), to.map(|v| v.service));
     let patient = options
         .clone()
         .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
@@ -92,8 +107,8 @@ pub(crate) async fn postgres(
         if let Some(schema) = schema {
             create_schema(&mut conn, schema).await?;
         }
-        run(&KIT.postgres, KIT_TABLE, &mut conn).await?;
-        run(&service.postgres, SERVICE_TABLE, &mut conn).await
+        run(&KIT.postgres, KIT_TABLE, kit, &mut conn).await?;
+        run(&service.postgres, SERVICE_TABLE, own, &mut conn).await
     }
     .await;
     // Closing also gives back the advisory lock when a migration failed half-way.
@@ -118,11 +133,17 @@ async fn create_schema(conn: &mut PgConnection, schema: &str) -> Result<(), Fail
     Ok(())
 }
 
-async fn run<C: Migrate>(migrator: &Migrator, table: &str, conn: &mut C) -> Result<(), Failure> {
+/// Applies what is missing, up to the migration `to` when one is named.
+async fn run<C: Migrate>(
+    migrator: &Migrator,
+    table: &str,
+    to: Option<i64>,
+    conn: &mut C,
+) -> Result<(), Failure> {
     let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
     migrator.dangerous_set_table_name(table.to_owned());
     migrator
-        .run_direct(None, conn, false)
+        .run_direct(to, conn, false)
         .await
         .map_err(|e| failed(e, table))
 }

@@ -193,6 +193,7 @@ impl access_service_server::AccessService for IdentityRpc {
         list_role_bindings(ListRoleBindingsRequest) -> identity::ListRoleBindingsResponse;
         delete_role_binding(DeleteRoleBindingRequest) -> identity::DeleteRoleBindingResponse;
         create_policy(CreatePolicyRequest) -> identity::Policy;
+        update_policy(UpdatePolicyRequest) -> identity::Policy;
         list_policies(ListPoliciesRequest) -> identity::ListPoliciesResponse;
         delete_policy(DeletePolicyRequest) -> identity::DeletePolicyResponse;
         check_access(CheckAccessRequest) -> identity::CheckAccessResponse;
@@ -349,6 +350,16 @@ pub mod act {
 #[tonic::async_trait]
 impl customer::match_service_server::MatchService for CustomerRpc {
     unserved! { customer:
+        get_rule_set(GetRuleSetRequest) -> customer::RuleSet;
+        create_rule_set(CreateRuleSetRequest) -> customer::RuleSet;
+        train_rule_set(TrainRuleSetRequest) -> longrunning::Operation;
+        evaluate_rule_set(EvaluateRuleSetRequest) -> longrunning::Operation;
+        dry_run_rule_set(DryRunRuleSetRequest) -> longrunning::Operation;
+        get_dry_run(GetDryRunRequest) -> customer::DryRun;
+        list_dry_run_differences(ListDryRunDifferencesRequest)
+            -> customer::ListDryRunDifferencesResponse;
+        delete_dry_run(DeleteDryRunRequest) -> customer::DeleteDryRunResponse;
+        activate_rule_set(ActivateRuleSetRequest) -> longrunning::Operation;
         rebuild_customers(RebuildCustomersRequest) -> longrunning::Operation;
     }
     /// Tells what the handler knows about the call.

@@ -6,6 +6,7 @@ mod calls;
 mod config;
 mod drain;
 mod fakes;
+mod fleet;
 mod lapse;
 mod limits;
 mod operations;

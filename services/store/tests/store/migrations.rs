@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use jinke_store::{
-    Database, DatabaseConfig, Engine, Migrations, args, same_numbers,
+    Database, DatabaseConfig, Engine, Migrations, Survey, args, same_numbers, survey,
     testing::{ENGINES, Place, schema_faults},
 };
 use jinke_types::Code;
@@ -227,4 +227,35 @@ async fn an_unreachable_server_is_said_so() {
         (failure.code, failure.reason),
         (Code::Unavailable, "DATABASE_UNREACHABLE")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_tells_how_far_a_database_is_and_changes_nothing() {
+    for engine in ENGINES {
+        let place = Place::new(engine).await;
+        let look = async |m: &Migrations| survey(&place.config(), m).await.unwrap();
+        let empty = look(&V2).await;
+        assert_eq!(empty.applied, 0);
+        assert!(
+            empty
+                .missing
+                .ends_with(&["0001 one".into(), "0002 two".into()]),
+            "{empty:?}"
+        );
+        let open = async |m| Database::open(place.config(), m).await.unwrap();
+        open(&V1).await.close().await;
+        let present = look(&V1).await;
+        assert!(present.applied > 1, "the kit's own count too");
+        let whole = Survey {
+            applied: present.applied,
+            ..Survey::default()
+        };
+        assert_eq!(present, whole);
+        assert_eq!(look(&V2).await.missing, ["0002 two"]);
+        assert_eq!(look(&V2).await.applied, present.applied, "nothing changed");
+        assert_eq!(look(&CHANGED).await.changed, ["0001 one"]);
+        open(&V2).await.close().await;
+        assert_eq!(look(&V1).await.unknown, [2]);
+        place.remove().await;
+    }
 }

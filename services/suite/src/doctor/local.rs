@@ -12,7 +12,7 @@ use jinke_store::keys::KeyRing;
 use jinke_types::{Clock, Timestamp};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Finding;
+use super::{Finding, Health};
 use crate::{
     connect::endpoint_file,
     suite::{Area, Storage, holder_of},
@@ -190,7 +190,11 @@ pub(super) fn keys(area: Area, storage: &Storage) -> Finding {
 pub(super) async fn database(area: Area, storage: &Storage) -> Finding {
     let check = format!("{area} database");
     let Some(file) = storage.sqlite_file() else {
-        return postgres(check, &storage.database.url).await;
+        let answers = postgres(check, &storage.database.url).await;
+        return match answers.health {
+            Health::Bad => answers,
+            _ => migrations(answers, storage).await,
+        };
     };
     let shown = file.display();
     if !file.exists() {
@@ -207,7 +211,10 @@ pub(super) async fn database(area: Area, storage: &Storage) -> Finding {
         );
     }
     match magic(file) {
-        Ok(true) => Finding::good(check, format!("{shown} is there; nobody uses it now")),
+        Ok(true) => {
+            let there = Finding::good(check, format!("{shown} is there; nobody uses it now"));
+            migrations(there, storage).await
+        }
         Ok(false) => Finding::bad(
             check,
             format!("{shown} is no SQLite database"),
@@ -219,6 +226,43 @@ pub(super) async fn database(area: Area, storage: &Storage) -> Finding {
             "let this user read it",
         ),
     }
+}
+
+/// What was found, and which migrations the database has. Nothing is applied.
+async fn migrations(found: Finding, storage: &Storage) -> Finding {
+    let (check, there) = (found.check, found.found);
+    let say = |what: String| format!("{there}; {what}");
+    let survey = match jinke_store::survey(&storage.database, storage.migrations).await {
+        Ok(survey) => survey,
+        Err(failure) => {
+            let mend = "let this user read it";
+            return Finding::bad(check, say(failure.message), mend);
+        }
+    };
+    if !survey.broken.is_empty() {
+        let which = survey.broken.join(", ");
+        let mend = "restore the database from its backup";
+        return Finding::bad(check, say(format!("applied in part: {which}")), mend);
+    }
+    if !survey.changed.is_empty() {
+        let which = survey.changed.join(", ");
+        let mend = "use the program that made it: migrations never change";
+        return Finding::bad(check, say(format!("applied with another text: {which}")), mend);
+    }
+    if !survey.unknown.is_empty() {
+        let mend = "use that program, or a newer one";
+        let what = format!("a newer program was here (migrations {:?})", survey.unknown);
+        return Finding::bad(check, say(what), mend);
+    }
+    if survey.applied == 0 {
+        return Finding::good(check, say("its tables are made at the first start".to_owned()));
+    }
+    if survey.missing.is_empty() {
+        return Finding::good(check, say(format!("all {} migrations", survey.applied)));
+    }
+    let which = survey.missing.join(", ");
+    let mend = "`jinke migrate`, or the next start, applies them; back up before";
+    Finding::notice(check, say(format!("migrations wait: {which}")), mend)
 }
 
 /// Whether a file is a SQLite database, or empty and about to become one.
