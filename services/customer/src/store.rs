@@ -11,6 +11,8 @@ pub mod pending;
 pub mod query;
 pub mod rebuild;
 pub mod records;
+pub mod rule_sets;
+pub mod shadow;
 pub mod sources;
 pub mod state;
 pub mod tags;

@@ -81,6 +81,10 @@ nothing_to_hide!(
     pb::StreamSourceRecordsResponse,
     pb::ListMatchReviewsResponse,
     pb::ListRuleSetsResponse,
+    pb::RuleSet,
+    pb::DryRun,
+    pb::ListDryRunDifferencesResponse,
+    pb::DeleteDryRunResponse,
     pb::GetCustomerStatsResponse,
     // How far it is; the result is of whole numbers, names of records and organization names.
     jinke_proto::google::longrunning::Operation,

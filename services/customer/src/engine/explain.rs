@@ -1,6 +1,9 @@
 //! Why records are held to be one party, and what a party would match.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jinke_resolution::{Cause, Edge, Node, cluster, explain_pair};
 use jinke_store::Conn;
@@ -34,9 +37,10 @@ impl Core {
         (right, b): (&PartyRow, &Indexed),
     ) -> Result<PairExplanation, Failure> {
         let kind = a.std.kind();
-        let rules = self.rules.of(kind);
+        let active = self.active(conn).await?;
+        let rules = active.of(kind);
         let generic = self.generic_texts(conn, &[a, b]).await?;
-        let steps = explain_pair(&a.std, &b.std, &generic, rules);
+        let steps = explain_pair(&a.std.rated(rules), &b.std.rated(rules), &generic, rules);
         let shared: BTreeSet<String> = a
             .std
             .keys()
@@ -130,8 +134,12 @@ impl Engine {
         let live = customers::resolve(conn, id).await?.ok_or_else(missing)?;
         let members = records::members(conn, &[live]).await?;
         let nos: Vec<i64> = members.iter().map(|m| m.no).collect();
-        let loaded = core.indexed(conn, &nos).await?;
-        let list: Vec<&(PartyRow, std::sync::Arc<Indexed>)> = loaded.values().collect();
+        let active = core.active(conn).await?;
+        let mut loaded = core.indexed(conn, &nos).await?;
+        for (_, indexed) in loaded.values_mut() {
+            *indexed = core.rated(indexed, &active);
+        }
+        let list: Vec<&(PartyRow, Arc<Indexed>)> = loaded.values().collect();
         let Some(kind) = list.first().map(|l| l.1.std.kind()) else {
             return Err(missing());
         };
@@ -161,7 +169,7 @@ impl Engine {
                     std: &l.1.std,
                 })
                 .collect();
-            cluster(&nodes, &edges, &judged, core.rules.of(kind)).links
+            cluster(&nodes, &edges, &judged, active.of(kind)).links
         };
         let mut out = Vec::new();
         for link in links.iter().take(MAX_LINKS) {
@@ -191,10 +199,12 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<MatchCandidate>, Failure> {
         let core = &self.core;
-        let asked = index(&core.ring, &core.rules, kind, values);
-        let rules = core.rules.of(kind);
         let mut reader = core.db.snapshot().await?;
         let conn = &mut *reader;
+        let active = core.active(conn).await?;
+        let rules = active.of(kind);
+        let asked = Arc::new(index(&core.ring, &core.rules, kind, values));
+        let asked = core.rated(&asked, &active);
         let known = sources::all(conn).await?;
         let generic = core.generic_keys(conn).await?;
         let own = asked.core.unwrap_or(0);
@@ -221,6 +231,9 @@ impl Engine {
             .collect();
         let nos: Vec<i64> = nos.into_iter().collect();
         let mut found = core.indexed(conn, &nos).await?;
+        for (_, indexed) in found.values_mut() {
+            *indexed = core.rated(indexed, &active);
+        }
         found.retain(|_, (row, _)| sees(scope, &known, &row.key));
         let mut all: Vec<&Indexed> = found.values().map(|f| &*f.1).collect();
         all.push(&asked);

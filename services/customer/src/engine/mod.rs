@@ -5,6 +5,8 @@ mod apply;
 mod attachments;
 mod cache;
 mod drain;
+pub mod dry_run;
+pub mod evaluate;
 mod explain;
 mod golden;
 mod ingest;
@@ -16,8 +18,10 @@ pub mod rebuild;
 mod record;
 mod reindex;
 mod resolve;
+pub mod rule_sets;
 mod sources;
 mod state;
+mod train;
 mod verify;
 
 use std::sync::Arc;
@@ -72,6 +76,7 @@ pub(crate) struct Core {
     pub(crate) config: EngineConfig,
     pub(crate) cache: Cache,
     pub(crate) generic: GenericCache,
+    pub(crate) versions: rule_sets::Versions,
 }
 
 /// The lock that whoever writes holds until the transaction ends: one writer resolves at a time.
@@ -125,7 +130,9 @@ impl Engine {
             config,
             cache,
             generic: GenericCache::default(),
+            versions: rule_sets::Versions::default(),
         });
+        core.configure().await?;
         core.reindex().await?;
         let kick = drain::start(Arc::clone(&core));
         let queue = ingest::start(Arc::clone(&core), kick.clone());
@@ -142,10 +149,6 @@ impl Engine {
     /// The keys.
     pub fn ring(&self) -> &KeyRing {
         &self.core.ring
-    }
-    /// The match rules in force.
-    pub fn rules(&self) -> &Rules {
-        &self.core.rules
     }
     /// The survivorship policy in force.
     pub fn policy(&self) -> &SurvivorshipPolicy {

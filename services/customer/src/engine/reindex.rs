@@ -10,7 +10,7 @@ use super::{
     prepare::token,
     resolve::{Input, PartyChange},
 };
-use crate::store::{pending, records, state, tokens};
+use crate::store::{pending, records, shadow, state, tokens};
 
 /// Records per step.
 const STEP: i64 = 2_000;
@@ -59,6 +59,7 @@ impl Core {
     async fn make_anew(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Failure> {
         tokens::clear(tx).await?;
         pending::clear(tx).await?;
+        shadow::clear(tx).await?;
         let revision = state::generic_revision(tx).await?;
         state::clear_generic(tx, revision + 1).await?;
         let mut after = i64::MIN;

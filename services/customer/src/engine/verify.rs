@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jinke_resolution::{
-    Judgement, Member, Standardized, block::BlockState, resolve::resolve_kind, survive,
+    Judgement, Member, RuleSet, Standardized, block::BlockState, resolve::resolve_kind, survive,
 };
 use jinke_types::{Failure, PartyKind, RecordKey, RowScope, Value};
 use sha2::{Digest as _, Sha256};
@@ -129,8 +129,13 @@ impl Engine {
         check_blocks(&mut faults, &rows, &indexed, &blocks::all(conn).await?);
         let judged: Vec<_> = judgements::all_in_force(conn).await?;
         let mut right = Right::default();
+        let active = core.active(conn).await?;
+        let rated: HashMap<i64, Standardized> = indexed
+            .iter()
+            .map(|(no, i)| (*no, i.std.rated(active.of(i.std.kind()))))
+            .collect();
         for kind in [PartyKind::Organization, PartyKind::Person] {
-            right.resolve(core, kind, &rows, &indexed, &judged);
+            right.resolve(active.of(kind), &rows, &rated, &judged);
         }
         let stored: BTreeMap<i64, i64> = rows
             .iter()
@@ -257,23 +262,22 @@ struct Right {
 impl Right {
     fn resolve(
         &mut self,
-        core: &Core,
-        kind: PartyKind,
+        rules: &RuleSet,
         rows: &[PartyRow],
-        indexed: &HashMap<i64, Indexed>,
+        indexed: &HashMap<i64, Standardized>,
         judged: &[judgements::JudgementRow],
     ) {
         let rows: Vec<&PartyRow> = rows
             .iter()
-            .filter(|r| r.kind.party() == Some(kind))
+            .filter(|r| r.kind.party() == Some(rules.kind))
             .collect();
         let keys: Vec<&RecordKey> = rows.iter().map(|r| &r.key).collect();
         let list: Vec<Standardized> = rows
             .iter()
-            .filter_map(|r| Some(indexed.get(&r.no)?.std.clone()))
+            .filter_map(|r| indexed.get(&r.no).cloned())
             .collect();
         let judgements: Vec<Judgement> = judged.iter().map(|j| j.judgement()).collect();
-        let found = resolve_kind(&keys, &list, &judgements, core.rules.of(kind));
+        let found = resolve_kind(&keys, &list, &judgements, rules);
         let no = |i: usize| rows[i].no;
         let pair = |a: usize, b: usize| (no(a).min(no(b)), no(a).max(no(b)));
         for cluster in &found.clustering.clusters {

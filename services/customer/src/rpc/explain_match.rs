@@ -23,7 +23,10 @@ pub async fn run(
     }
     let (left, right) = check.finish(left.zip(right))?;
     match api.engine.explain(&left, &right, &viewer.scope).await {
-        Ok(explained) => Ok(answer::explanation(&explained, api.engine.rules())),
+        Ok(explained) => {
+            let rules = api.engine.rules().await?;
+            Ok(answer::explanation(&explained, &rules))
+        }
         Err(failure) if failure.code == Code::NotFound => {
             Err(error::record_not_found(&left.source)
                 .with("other_source", format!("sources/{}", right.source)))

@@ -29,11 +29,12 @@ pub async fn run(
     let id = check.finish(id)?;
     let view = get_customer::visible(&api, &viewer, id).await?;
     let links = api.engine.links(view.id, &viewer.scope).await?;
+    let rules = api.engine.rules().await?;
     Ok(pb::GetCustomerLineageResponse {
         attributes: attributes(&view, &viewer),
         links: links
             .iter()
-            .map(|link| answer::explanation(link, api.engine.rules()))
+            .map(|link| answer::explanation(link, &rules))
             .collect(),
         kind: party_kind_out(view.kind).into(),
     })

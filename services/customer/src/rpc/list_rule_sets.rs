@@ -2,25 +2,21 @@
 
 use jinke_types::Failure;
 
-use super::Api;
-use crate::{
-    access::Viewer,
-    convert::{pb, record::party_kind_out},
-};
+use super::{Api, rule_set};
+use crate::{access::Viewer, convert::pb};
 
-/// The rule sets in force, organizations first, as their readable files.
+/// Every version kept, those in force first, organizations before persons.
 pub async fn run(
     api: Api,
     _: Viewer,
     _: pb::ListRuleSetsRequest,
 ) -> Result<pb::ListRuleSetsResponse, Failure> {
-    let rules = api.engine.rules();
-    let rule_sets = [&rules.organization, &rules.person]
-        .into_iter()
-        .map(|set| pb::RuleSet {
-            kind: party_kind_out(set.kind).into(),
-            version: set.version.clone(),
-            text: set.to_toml().to_owned(),
+    let kept = api.engine.rule_sets().await?;
+    let rule_sets = kept
+        .iter()
+        .map(|set| {
+            let text = set.1;
+            rule_set::out(set, text)
         })
         .collect();
     Ok(pb::ListRuleSetsResponse { rule_sets })

@@ -15,6 +15,7 @@ use jinke_store::{
 use jinke_types::{Clock, Code, Entropy, Failure, RowScope};
 use prost::{Message, Name};
 
+use super::{dry_run, rule_set};
 use crate::{
     access::Viewer,
     convert::pb,
@@ -24,7 +25,16 @@ use crate::{
 /// `RebuildCustomers`.
 pub const REBUILD: &str = "rebuild";
 
-const KINDS: [&str; 1] = [REBUILD];
+/// `TrainRuleSet`.
+pub const TRAIN: &str = "train";
+/// `EvaluateRuleSet`.
+pub const EVALUATE: &str = "evaluate";
+/// `DryRunRuleSet`.
+pub const DRY_RUN: &str = "dry-run";
+/// `ActivateRuleSet`.
+pub const ACTIVATE: &str = "activate";
+
+const KINDS: [&str; 5] = [REBUILD, TRAIN, EVALUATE, DRY_RUN, ACTIVATE];
 
 /// Starts operations, and does their work.
 #[derive(Clone)]
@@ -108,6 +118,14 @@ async fn work(engine: &Engine, job: &Arc<Job>) -> Result<Ended, Failure> {
             let report = super::rebuild_customers::work(engine, &request, job).await?;
             Ok(ended(&report))
         }
+        TRAIN => Ok(ended(
+            &rule_set::work_train(engine, &read(job)?, job).await?,
+        )),
+        EVALUATE => Ok(ended(
+            &rule_set::work_evaluate(engine, &read(job)?, job).await?,
+        )),
+        DRY_RUN => Ok(ended(&dry_run::work(engine, &read(job)?, job).await?)),
+        ACTIVATE => rule_set::work_activate(engine, &read(job)?, job).await,
         kind => Err(Failure::internal(format!("no operation is called {kind}"))),
     }
 }

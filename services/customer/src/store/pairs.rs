@@ -5,34 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use jinke_store::{Conn, Engine, Rows, Tx, args};
 use jinke_types::Failure;
 
+use super::shadow::Lane;
 use crate::domain::{ReviewReason, ReviewView, key_from_text};
 
 /// Pairs from these records to any: (a, b, score), both directions where both were asked for.
 pub async fn from(conn: &mut Conn, nos: &[i64]) -> Result<Vec<(i64, i64, i32)>, Failure> {
-    if nos.is_empty() {
-        return Ok(Vec::new());
-    }
-    conn.fetch_all(
-        "SELECT a, b, score FROM pairs WHERE a IN LIST($1)",
-        args![nos],
-    )
-    .await?
-    .iter()
-    .map(|r| Ok((r.i64("a")?, r.i64("b")?, score(r.i64("score")?))))
-    .collect()
+    from_some(conn, Lane::Active, nos, usize::MAX).await
 }
 
 /// Like [`from`], at most `most` of them.
 pub async fn from_some(
     conn: &mut Conn,
+    lane: Lane,
     nos: &[i64],
     most: usize,
 ) -> Result<Vec<(i64, i64, i32)>, Failure> {
     if nos.is_empty() {
         return Ok(Vec::new());
     }
+    let text = format!(
+        "SELECT a, b, score FROM {} WHERE a IN LIST($1) LIMIT $2",
+        lane.pairs()
+    );
     conn.fetch_all(
-        "SELECT a, b, score FROM pairs WHERE a IN LIST($1) LIMIT $2",
+        jinke_store::Sql::assembled(text),
         args![nos, i64::try_from(most).unwrap_or(i64::MAX)],
     )
     .await?
@@ -57,6 +53,7 @@ fn score(stored: i64) -> i32 {
 /// Stores changed scores; none takes the pair away. Keys have a < b.
 pub async fn write(
     tx: &mut Tx,
+    lane: Lane,
     changed: &BTreeMap<(i64, i64), Option<i32>>,
 ) -> Result<(), Failure> {
     let gone: Vec<(i64, i64)> = changed
@@ -68,21 +65,23 @@ pub async fn write(
         match tx.engine() {
             Engine::Postgres => {
                 let (a, b): (Vec<i64>, Vec<i64>) = gone.into_iter().unzip();
-                tx.execute(
-                    "DELETE FROM pairs USING UNNEST($1::int8[], $2::int8[]) AS u(a, b) \
-                     WHERE pairs.a = u.a AND pairs.b = u.b",
-                    args![a, b],
-                )
-                .await?;
+                let text = format!(
+                    "DELETE FROM {} AS p USING UNNEST($1::int8[], $2::int8[]) AS u(a, b) \
+                     WHERE p.a = u.a AND p.b = u.b",
+                    lane.pairs()
+                );
+                tx.execute(jinke_store::Sql::assembled(text), args![a, b])
+                    .await?;
             }
             Engine::Sqlite => {
                 let list = serde_json::to_string(&gone).map_err(Failure::internal)?;
-                tx.execute(
-                    "DELETE FROM pairs WHERE (a, b) IN (SELECT json_extract(value, '$[0]'), \
+                let text = format!(
+                    "DELETE FROM {} WHERE (a, b) IN (SELECT json_extract(value, '$[0]'), \
                      json_extract(value, '$[1]') FROM json_each($1))",
-                    args![list],
-                )
-                .await?;
+                    lane.pairs()
+                );
+                tx.execute(jinke_store::Sql::assembled(text), args![list])
+                    .await?;
             }
         }
     }
@@ -99,7 +98,7 @@ pub async fn write(
             rows.push(args![a, b, score]);
         }
         tx.insert_many(
-            "pairs",
+            lane.pairs(),
             rows,
             "ON CONFLICT (a, b) DO UPDATE SET score = excluded.score",
         )
@@ -124,14 +123,16 @@ pub struct ReviewRow {
 /// Replaces the reviews of these records.
 pub async fn replace_reviews(
     tx: &mut Tx,
+    lane: Lane,
     known: &[i64],
     reviews: &BTreeSet<ReviewRow>,
 ) -> Result<(), Failure> {
     if !known.is_empty() {
-        tx.execute("DELETE FROM reviews WHERE a IN LIST($1)", args![known])
-            .await?;
-        tx.execute("DELETE FROM reviews WHERE b IN LIST($1)", args![known])
-            .await?;
+        for column in ["a", "b"] {
+            let text = format!("DELETE FROM {} WHERE {column} IN LIST($1)", lane.reviews());
+            tx.execute(jinke_store::Sql::assembled(text), args![known])
+                .await?;
+        }
     }
     if !reviews.is_empty() {
         let mut rows = Rows::new(&["a", "b", "score", "reason"]);
@@ -139,7 +140,7 @@ pub async fn replace_reviews(
             rows.push(args![r.a, r.b, r.score, r.reason]);
         }
         tx.insert_many(
-            "reviews",
+            lane.reviews(),
             rows,
             "ON CONFLICT (a, b) DO UPDATE SET score = excluded.score, reason = excluded.reason",
         )

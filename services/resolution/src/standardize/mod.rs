@@ -13,6 +13,7 @@ mod keys;
 pub mod org_name;
 pub(crate) mod org_words;
 pub mod person_name;
+mod rate;
 pub mod region;
 pub mod text;
 

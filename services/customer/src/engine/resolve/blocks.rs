@@ -41,7 +41,7 @@ const BLOCKING_ONLY: [&str; 12] = [
 ];
 
 /// What the later steps need of the blocks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Blocks {
     /// Blocks as they are after the change, as far as they were read.
     pub(super) views: HashMap<i64, View>,
@@ -305,8 +305,7 @@ async fn note_generic(
     }
     // Only now is known which texts of the changed records are generic.
     for c in &work.input.changes {
-        work.note_generic(&c.new);
-        work.indexed.insert(c.no, Arc::clone(&c.new));
+        work.note(c.no, Arc::clone(&c.new));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
         judgements::{self, JudgementRow},
         pairs::{self, ReviewRow},
         pending, records,
+        shadow::{self, Lane},
     },
 };
 
@@ -51,10 +52,8 @@ pub(super) async fn run(
     seeds.extend(&work.input.seeds);
     seeds.extend(&work.input.again);
     seeds.extend(changed.keys().flat_map(|p| [p.0, p.1]));
-    for row in records::parties_by_key(tx, judged).await? {
-        seeds.insert(row.no);
-        work.rows.insert(row.no, row);
-    }
+    let named = records::parties_by_key(tx, judged).await?;
+    seeds.extend(work.keep(tx, named).await?);
     let walk = walk(work, tx, changed, seeds.clone()).await?;
     let mut components = components(work, &walk);
     let mut out = Clustered::default();
@@ -72,7 +71,7 @@ pub(super) async fn run(
         }
     }
     let done = tokio::task::spawn_blocking({
-        let rules = Arc::clone(&work.core.rules);
+        let rules = Arc::clone(&work.rules);
         move || {
             jobs.into_iter()
                 .map(|job| {
@@ -163,14 +162,21 @@ async fn walk(
             }
             let list: Vec<i64> = customers.iter().copied().collect();
             customers_seen.extend(customers);
-            for row in records::members(tx, &list).await? {
+            let members = match work.lane {
+                Lane::Active => records::members(tx, &list).await?,
+                Lane::Shadow => shadow::members(tx, &list).await?,
+            };
+            for row in members {
                 frontier.insert(row.no);
                 work.rows.insert(row.no, row);
             }
             continue;
         }
         work.load_rows(tx, frontier.iter().copied()).await?;
-        frontier.retain(|n| work.row(*n).is_some_and(|r| r.kind.party().is_some()));
+        frontier.retain(|n| {
+            let kind = work.row(*n).and_then(|r| r.kind.party());
+            kind.is_some() && (work.only.is_none() || work.only == kind)
+        });
         walk.nodes.extend(&frontier);
         if work.input.bounded {
             stop(work, tx, &mut walk, &mut frontier).await?;
@@ -186,7 +192,7 @@ async fn walk(
         } else {
             usize::MAX
         };
-        let found = pairs::from_some(tx, &known, most).await?;
+        let found = pairs::from_some(tx, work.lane, &known, most).await?;
         if found.len() == most {
             // Too many pairs to tell which record is in a component that is too large.
             walk.far.extend(&known);
@@ -224,11 +230,17 @@ async fn stop(
         .collect();
     let held: Vec<i64> = held.into_iter().collect();
     let most = i64::try_from(MOST_AT_ONCE).unwrap_or(i64::MAX);
-    let large: BTreeSet<i64> = customers::by_ids(tx, &held)
-        .await?
-        .into_values()
-        .filter(|c| c.record_count > most)
-        .map(|c| c.id)
+    let sizes = match work.lane {
+        Lane::Active => {
+            let rows = customers::by_ids(tx, &held).await?.into_values();
+            rows.map(|c| (c.id, c.record_count)).collect()
+        }
+        Lane::Shadow => shadow::sizes(tx, &held).await?,
+    };
+    let large: BTreeSet<i64> = sizes
+        .into_iter()
+        .filter(|(_, n)| *n > most)
+        .map(|(id, _)| id)
         .collect();
     let mut far: BTreeSet<i64> = frontier
         .iter()
@@ -276,12 +288,10 @@ async fn judged(
         .collect();
     let mut out = changed;
     let keys: Vec<String> = tied.iter().map(key_text).collect();
-    for row in records::parties_by_key(tx, keys).await? {
-        out.insert(row.no);
-        if !work.changed.contains_key(&row.no) {
-            work.rows.insert(row.no, row);
-        }
-    }
+    let mut named = records::parties_by_key(tx, keys).await?;
+    out.extend(named.iter().map(|r| r.no));
+    named.retain(|r| !work.changed.contains_key(&r.no));
+    work.keep(tx, named).await?;
     Ok(out)
 }
 
@@ -510,7 +520,11 @@ async fn write(
         .copied()
         .filter(|n| work.row(*n).is_some_and(|r| r.customer.is_some()))
         .collect();
-    pairs::replace_reviews(tx, &known, &reviews.into_values().collect()).await?;
+    pairs::replace_reviews(tx, work.lane, &known, &reviews.into_values().collect()).await?;
+    if work.lane == Lane::Shadow {
+        // What a judgement is worth is told under the rules in force.
+        return Ok(());
+    }
     let mut suspend = Vec::new();
     let mut release = Vec::new();
     for j in walk

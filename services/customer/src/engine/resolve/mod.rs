@@ -23,16 +23,20 @@ use std::{
     sync::Arc,
 };
 
-use jinke_resolution::Key;
+use jinke_resolution::{Key, Rules};
 use jinke_store::Tx;
 use jinke_types::{Failure, PartyKind, RecordKey, Timestamp};
 
 pub(crate) use blocks::held;
 
-use super::{Core, apply::of_body, cache::GenericKeys, prepare::Indexed, state};
+use super::{Core, apply::of_body, cache::GenericKeys, prepare::Indexed, rule_sets::Tried, state};
 use crate::{
     domain::Source,
-    store::{records, records::PartyRow},
+    store::{
+        records,
+        records::PartyRow,
+        shadow::{self, Lane},
+    },
 };
 
 /// Most records that an ingest clusters or compares anew beside those it brings. What concerns
@@ -60,7 +64,7 @@ pub(crate) struct PartyChange {
 }
 
 /// What a transaction changed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
     /// Records with another state, by number.
     pub(crate) changes: Vec<PartyChange>,
@@ -129,6 +133,12 @@ impl Resolved {
 pub(crate) struct Work<'a> {
     pub(crate) core: &'a Core,
     pub(crate) input: &'a Input,
+    /// By which pairs are scored and clustered.
+    pub(crate) rules: Arc<Rules>,
+    /// Whose pairs and customers these are.
+    pub(crate) lane: Lane,
+    /// Only parties of this kind are looked at.
+    pub(crate) only: Option<PartyKind>,
     /// Changed records by number: index into the changes.
     pub(crate) changed: HashMap<i64, usize>,
     /// Rows of other records that were looked at.
@@ -178,10 +188,26 @@ impl<'a> Work<'a> {
             .filter(|n| !self.changed.contains_key(n) && !self.rows.contains_key(n))
             .collect();
         let missing: Vec<i64> = missing.into_iter().collect();
-        for row in records::parties(tx, &missing).await? {
-            self.rows.insert(row.no, row);
-        }
+        let rows = records::parties(tx, &missing).await?;
+        self.keep(tx, rows).await?;
         Ok(())
+    }
+
+    /// Keeps rows, with the customers of this lane; their numbers.
+    pub(crate) async fn keep(
+        &mut self,
+        tx: &mut Tx,
+        mut rows: Vec<PartyRow>,
+    ) -> Result<Vec<i64>, Failure> {
+        let nos: Vec<i64> = rows.iter().map(|r| r.no).collect();
+        if self.lane == Lane::Shadow {
+            let of = shadow::customers(tx, &nos).await?;
+            for row in &mut rows {
+                row.customer = of.get(&row.no).copied();
+            }
+        }
+        self.rows.extend(rows.into_iter().map(|r| (r.no, r)));
+        Ok(nos)
     }
 
     /// Loads what is derived from these records, from memory or from their sealed states.
@@ -244,6 +270,7 @@ impl<'a> Work<'a> {
 
     fn note(&mut self, no: i64, indexed: Arc<Indexed>) {
         self.note_generic(&indexed);
+        let indexed = self.core.rated(&indexed, &self.rules);
         self.indexed.insert(no, indexed);
     }
 
@@ -272,8 +299,15 @@ pub(crate) async fn run(
         return Ok(Resolved::default());
     }
     let before = core.generic_keys(tx).await?;
+    let tried = match input.pairs_only {
+        true => None,
+        false => core.tried(tx).await?,
+    };
     let mut work = Work {
         core,
+        rules: core.active(tx).await?,
+        lane: Lane::Active,
+        only: None,
         input: &input,
         changed: input
             .changes
@@ -288,19 +322,28 @@ pub(crate) async fn run(
         left: false,
     };
     let blocks = blocks::run(&mut work, tx).await?;
+    let again = tried.as_ref().map(|_| blocks.clone());
     let pairs = pairs::run(&mut work, tx, blocks).await?;
     if input.pairs_only {
         return Ok(Resolved::default());
     }
     let clustered = component::run(&mut work, tx, &pairs).await?;
     let (customers, obstacles) = revise::run(&mut work, tx, clustered, sources, now).await?;
+    if let (Some(tried), Some(blocks)) = (tried, again) {
+        // Writers resolve under both rule sets while a dry run stands.
+        let generic = work.generic.clone();
+        work.left |= both(core, tx, &input, tried, (blocks, generic)).await?;
+    }
+    // Only what the configured rules rated may answer for a record later.
+    let keep = core.rates_alike(&work.rules);
     let learned = work
         .indexed
         .iter()
+        .filter(|(no, _)| keep || work.changed.contains_key(no))
         .filter_map(|(no, indexed)| {
-            let versions = match work.changed.get(no) {
-                Some(&i) => input.changes[i].versions,
-                None => work.rows.get(no)?.versions,
+            let (versions, indexed) = match work.changed.get(no) {
+                Some(&i) => (input.changes[i].versions, &input.changes[i].new),
+                None => (work.rows.get(no)?.versions, indexed),
             };
             Some((*no, versions, Arc::clone(indexed)))
         })
@@ -312,4 +355,106 @@ pub(crate) async fn run(
         obstacles,
         left: work.left,
     })
+}
+
+/// Resolves what changed under the rule set that is tried, whose blocks are the same; whether
+/// something was left to the background.
+async fn both(
+    core: &Core,
+    tx: &mut Tx,
+    input: &Input,
+    tried: Tried,
+    (mut blocks, generic): (blocks::Blocks, GenericKeys),
+) -> Result<bool, Failure> {
+    let mut input = input.clone();
+    input.changes.retain(|c| c.kind == tried.kind);
+    let nos: Vec<i64> = input.changes.iter().map(|c| c.no).collect();
+    let of = shadow::customers(tx, &nos).await?;
+    for c in &mut input.changes {
+        c.customer = of.get(&c.no).copied();
+    }
+    // Other kinds are not in the shadow.
+    let mut wanted: BTreeSet<i64> = blocks.anew.union(&blocks.losing).copied().collect();
+    wanted.extend(&input.seeds);
+    wanted.extend(&input.again);
+    wanted.extend(&nos);
+    let kinds = records::parties(tx, &wanted.into_iter().collect::<Vec<_>>()).await?;
+    let mut ours: BTreeSet<i64> = kinds
+        .iter()
+        .filter(|r| r.kind.party() == Some(tried.kind))
+        .map(|r| r.no)
+        .collect();
+    ours.extend(nos);
+    for list in [
+        &mut blocks.anew,
+        &mut blocks.losing,
+        &mut input.seeds,
+        &mut input.again,
+    ] {
+        list.retain(|no| ours.contains(no));
+    }
+    let mut work = Work {
+        core,
+        rules: tried.rules,
+        lane: Lane::Shadow,
+        only: Some(tried.kind),
+        input: &input,
+        changed: input
+            .changes
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.no, i))
+            .collect(),
+        rows: HashMap::new(),
+        indexed: HashMap::new(),
+        generic,
+        generic_texts: HashSet::new(),
+        left: false,
+    };
+    for c in &input.changes {
+        work.note(c.no, Arc::clone(&c.new));
+    }
+    follow(&mut work, tx, blocks).await?;
+    Ok(work.left)
+}
+
+/// Pairs and customers of the shadow.
+async fn follow(work: &mut Work<'_>, tx: &mut Tx, blocks: blocks::Blocks) -> Result<(), Failure> {
+    let pairs = pairs::run(work, tx, blocks).await?;
+    if work.input.pairs_only {
+        return Ok(());
+    }
+    let clustered = component::run(work, tx, &pairs).await?;
+    let moved = clustered
+        .customers
+        .iter()
+        .filter(|(no, id)| work.row(**no).and_then(|r| r.customer) != Some(**id));
+    shadow::assign(tx, &moved.map(|(no, id)| (*no, *id)).collect()).await
+}
+
+/// Builds some of the shadow of a dry run: pairs of the records in `again` with `pairs_only`, else
+/// the components of the seeds. Nothing in force is touched.
+pub(crate) async fn in_shadow(core: &Core, tx: &mut Tx, input: Input) -> Result<(), Failure> {
+    let Some(tried) = core.tried(tx).await? else {
+        return Ok(());
+    };
+    let generic = core.generic_keys(tx).await?;
+    let mut work = Work {
+        core,
+        rules: tried.rules,
+        lane: Lane::Shadow,
+        only: Some(tried.kind),
+        input: &input,
+        changed: HashMap::new(),
+        rows: HashMap::new(),
+        indexed: HashMap::new(),
+        generic,
+        generic_texts: HashSet::new(),
+        left: false,
+    };
+    let blocks = blocks::Blocks {
+        anew: input.again.clone(),
+        ..blocks::Blocks::default()
+    };
+    follow(&mut work, tx, blocks).await
 }

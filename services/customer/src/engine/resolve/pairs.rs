@@ -52,7 +52,7 @@ pub(super) async fn run(
     let asked: Vec<i64> = asked.into_iter().filter(|n| !fresh.contains(n)).collect();
     let mut stored: BTreeMap<Pair, i32> = BTreeMap::new();
     for chunk in asked.chunks(1_000) {
-        for (a, b, score) in pairs::from(tx, chunk).await? {
+        for (a, b, score) in pairs::from_some(tx, work.lane, chunk, usize::MAX).await? {
             stored.insert(pair(a, b), score);
         }
     }
@@ -74,7 +74,7 @@ pub(super) async fn run(
     for p in lost(work, tx, &mut blocks, others).await? {
         changed.insert(p, None);
     }
-    pairs::write(tx, &changed).await?;
+    pairs::write(tx, work.lane, &changed).await?;
     Ok(changed)
 }
 
@@ -193,8 +193,7 @@ async fn score_all(
                 list.push((*p, Arc::clone(a), Arc::clone(b)));
             }
         }
-        let (generic, rules): (_, Arc<Rules>) =
-            (Arc::clone(&generic), Arc::clone(&work.core.rules));
+        let (generic, rules): (_, Arc<Rules>) = (Arc::clone(&generic), Arc::clone(&work.rules));
         tasks.push(tokio::task::spawn_blocking(move || {
             list.into_iter()
                 .filter_map(|(p, a, b)| {
