@@ -130,16 +130,6 @@ impl Core {
     ) -> Result<Vec<u8>, Failure> {
         self.seal(&self.ring.unwrap(wrapped)?, place, value)
     }
-
-    /// Opens what [`Core::seal`] sealed.
-    pub(crate) fn open<T: DeserializeOwned>(
-        &self,
-        wrapped: &[u8],
-        place: &str,
-        sealed: &[u8],
-    ) -> Result<T, Failure> {
-        open(&self.ring, wrapped, place, sealed)
-    }
 }
 
 /// Opens a sealed value with the key beside it.

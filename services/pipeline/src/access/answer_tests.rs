@@ -52,7 +52,10 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|w| w == text.as_bytes())
 }
 
-fn check<A: Masked + Message + Default + PartialEq + Clone>(filled: &[u8], name: &str) -> bool {
+fn check<A: Masked + Message + Default + PartialEq + Clone + std::fmt::Debug>(
+    filled: &[u8],
+    name: &str,
+) -> bool {
     let whole = A::decode(filled).expect("the filled message decodes");
     let mut masked = whole.clone();
     super::super::mask(&mut masked, &FieldMask::default());

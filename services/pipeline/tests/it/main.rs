@@ -1,0 +1,12 @@
+//! The service behind its RPCs and its engine, on both engines of the store. `make test` brings a
+//! PostgreSQL.
+
+mod flow;
+mod follow;
+mod hostile;
+mod house;
+mod moves;
+mod outside;
+mod scopes;
+mod tasks;
+mod timers;
