@@ -106,6 +106,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if std::env::var("SHOW").is_ok() {
         if let Some(m) = &found.model {
             eprintln!("priors {:?}", m.priors);
+            for k in &m.kin {
+                eprintln!("kin {} {:?} {:?}", k.name, k.priors, k.weights);
+            }
             for c in &m.columns {
                 eprintln!("{} rare {}", c.column.name, c.rare);
                 for (l, n) in c.column.semantic.levels().iter().enumerate() {

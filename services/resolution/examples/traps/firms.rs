@@ -166,7 +166,7 @@ fn world(name: &'static str, l: &Language, count: usize, seed: u64) -> World {
         };
         let e = w.entity();
         match n % 100 {
-            0..=5 => {
+            0..=2 => {
                 let trap = w.trap("a sister company in another trade");
                 let o = w.entity();
                 say(&mut w, "crm", e, trap, &brand, trade, city, &street, &phone);
@@ -176,7 +176,7 @@ fn world(name: &'static str, l: &Language, count: usize, seed: u64) -> World {
                 let (street, phone) = (road(&mut own), format!("0{}", own.digits(9)));
                 say(&mut w, "crm", o, trap, &brand, other, city, &street, &phone);
             }
-            6..=11 => {
+            3..=5 => {
                 let trap = w.trap("the same name in another city");
                 let o = w.entity();
                 say(&mut w, "crm", e, trap, &brand, trade, city, &street, &phone);
@@ -194,7 +194,7 @@ fn world(name: &'static str, l: &Language, count: usize, seed: u64) -> World {
                     &phone,
                 );
             }
-            12..=17 => {
+            6..=11 => {
                 let trap = w.trap("a moved company");
                 say(&mut w, "crm", e, trap, &brand, trade, city, &street, &phone);
                 let street = road(&mut Dice::new(seed ^ n as u64));

@@ -193,7 +193,7 @@ pub fn world(count: usize, seed: u64) -> World {
         let p = person(&mut d);
         let e = w.entity();
         match d.below(100) {
-            0..=5 => {
+            0..=2 => {
                 // She marries: another surname and address; phone and email stay, or one of them.
                 let trap = w.trap("marriage: new surname and address");
                 let first = cells(&mut d, &p);
@@ -213,7 +213,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 w.add("shop", e, trap, first);
                 w.add("club", e, trap, second);
             }
-            6..=13 => {
+            3..=9 => {
                 let trap = w.trap("move: new address");
                 w.add("shop", e, trap, cells(&mut d, &p));
                 let (street, town, postcode) = place(&mut d);
@@ -226,7 +226,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 w.add("club", e, trap, cells(&mut d, &after));
                 w.add("insurance", e, trap, cells(&mut d, &after));
             }
-            14..=18 => {
+            10..=12 => {
                 let trap = w.trap("couple: one address and phone");
                 w.add("shop", e, trap, cells(&mut d, &p));
                 let o = w.entity();
@@ -239,7 +239,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 w.add("shop", o, trap, cells(&mut d, &other));
                 w.add("club", o, trap, cells(&mut d, &other));
             }
-            19..=21 => {
+            13 => {
                 let trap = w.trap("twins: all but the given name");
                 w.add("club", e, trap, cells(&mut d, &p));
                 let o = w.entity();
@@ -256,7 +256,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 w.add("club", o, trap, cells(&mut d, &other));
                 w.add("insurance", o, trap, cells(&mut d, &other));
             }
-            22..=24 => {
+            14 => {
                 let trap = w.trap("father and son: one name and address");
                 w.add("shop", e, trap, cells(&mut d, &p));
                 let o = w.entity();
@@ -271,7 +271,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 w.add("shop", o, trap, cells(&mut d, &son));
                 w.add("club", o, trap, cells(&mut d, &son));
             }
-            25..=29 => {
+            15..=18 => {
                 let trap = w.trap("namesakes in two towns");
                 w.add("shop", e, trap, cells(&mut d, &p));
                 let o = w.entity();
@@ -282,7 +282,7 @@ pub fn world(count: usize, seed: u64) -> World {
                 };
                 w.add("shop", o, trap, cells(&mut d, &other));
             }
-            30..=54 => w.add("shop", e, None, cells(&mut d, &p)),
+            19..=49 => w.add("shop", e, None, cells(&mut d, &p)),
             _ => {
                 for source in ["shop", "club", "insurance"].iter().take(1 + d.below(3)) {
                     w.add(source, e, None, cells(&mut d, &p));

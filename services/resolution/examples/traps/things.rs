@@ -55,7 +55,7 @@ pub fn products(count: usize, seed: u64) -> World {
         let number = 100 + d.below(8_000);
         let price = 2_000 + d.below(90_000);
         let trap = w.trap("models of one series, a number apart");
-        let models = if d.one_in(35) { 2 } else { 1 };
+        let models = if d.one_in(10) { 2 } else { 1 };
         for model in 0..models {
             let e = w.entity();
             let code = format!("{letters}{}", number + model * 10);
@@ -367,7 +367,7 @@ pub fn papers(count: usize, seed: u64) -> World {
         let (venue, year) = (d.below(VENUES.len()), 1990 + d.below(20));
         let e = w.entity();
         match d.below(100) {
-            0..=7 => {
+            0..=2 => {
                 let trap = w.trap("the journal's version of a paper");
                 let o = w.entity();
                 w.add("dblp", e, trap, cells(&mut d, &title, &by, 0, year));
@@ -375,7 +375,7 @@ pub fn papers(count: usize, seed: u64) -> World {
                 let long = format!("{title} Revisited With Proofs");
                 w.add("dblp", o, trap, cells(&mut d, &long, &by, 3, year + 2));
             }
-            8..=13 => {
+            3..=5 => {
                 let trap = w.trap("a column that appears every year");
                 let editor = [d.below(people.len())];
                 let title = d.pick(&[
@@ -402,7 +402,7 @@ pub fn papers(count: usize, seed: u64) -> World {
                     }
                 }
             }
-            14..=40 => w.add("dblp", e, None, cells(&mut d, &title, &by, venue, year)),
+            6..=40 => w.add("dblp", e, None, cells(&mut d, &title, &by, venue, year)),
             _ => {
                 w.add("dblp", e, None, cells(&mut d, &title, &by, venue, year));
                 w.add("acm", e, None, cells(&mut d, &title, &by, venue, year));

@@ -124,6 +124,8 @@ impl Cells {
             self.vocabulary.chars.extend(w.chars());
             let letters = similar::letters(&self.vocabulary.chars[from..]);
             self.vocabulary.letters.push(letters);
+            let code = similar::is_code(&self.vocabulary.chars[from..]);
+            self.vocabulary.code.push(code);
             self.vocabulary
                 .ends
                 .push(self.vocabulary.chars.len() as u32);

@@ -1,6 +1,6 @@
 //! Why two rows of a table score what they score.
 
-use super::{Column, Mode, Model, Outcome, Table, cells, levels::Comparer, organizations};
+use super::{Column, Mode, Model, Outcome, Table, cells, levels::Comparer, organizations, trained};
 use crate::{NothingGeneric, RuleSet, Step, explain_pair, standardize};
 use jinke_types::PartyKind;
 
@@ -9,7 +9,7 @@ use jinke_types::PartyKind;
 /// that is generic in the table counts as if it were not, because two rows do not show it.
 pub fn explain_rows(table: &Table, outcome: &Outcome, a: u32, b: u32) -> Vec<Step> {
     match &outcome.model {
-        Some(model) => trained(table, model, a as usize, b as usize),
+        Some(model) => by_model(table, model, a as usize, b as usize),
         None => {
             let rules = RuleSet::organization();
             let of = |row: u32| {
@@ -21,7 +21,7 @@ pub fn explain_rows(table: &Table, outcome: &Outcome, a: u32, b: u32) -> Vec<Ste
     }
 }
 
-fn trained(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
+fn by_model(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
     let columns: Vec<Column> = model.columns.iter().map(|c| c.column.clone()).collect();
     let width = columns.len();
     let mut two = Table::new(columns);
@@ -42,6 +42,7 @@ fn trained(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
     }
     let pattern = Comparer::new(&all).pattern(0, 1);
     let across = table.source_of(a) != table.source_of(b) && model.mode != Mode::Dedupe;
+    let tree = model.tree();
     let prior = model.priors[usize::from(across)];
     let mut sum = prior;
     let mut out = vec![Step {
@@ -56,12 +57,13 @@ fn trained(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
     for (i, c) in model.columns.iter().enumerate() {
         let level = pattern.level(i);
         let (x, y) = (all[i].of_row[0], all[i].of_row[1]);
-        let adjustment = if level == 1 {
+        let state = tree.state(pattern, i);
+        let adjustment = if level == 1 && state != 1 {
             all[i].rarity[x as usize].min(all[i].rarity[y as usize])
         } else {
             0
         };
-        let weight = c.weights[level] + adjustment;
+        let weight = c.weight(state, level) + adjustment;
         sum += weight;
         out.push(Step {
             comparison: c.column.name.clone(),
@@ -73,5 +75,16 @@ fn trained(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
             sum,
         });
     }
+    let rarity: i32 = out.iter().map(|s| s.adjustment).sum();
+    let kin = -trained::kinship(model, &tree, usize::from(across), pattern, rarity);
+    out.push(Step {
+        comparison: "kin".into(),
+        level: if kin < 0 { "likely" } else { "null" }.into(),
+        left: String::new(),
+        right: String::new(),
+        weight: kin,
+        adjustment: 0,
+        sum: sum + kin,
+    });
     out
 }

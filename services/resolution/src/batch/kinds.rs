@@ -77,6 +77,20 @@ const WORDS: &[&str] = &[
     "distant",
     "else",
 ];
+/// Levels of texts: words, and codes such as model numbers, which tell more than words. `code`: a
+/// rare code is shared, whatever the words.
+const TEXT: &[&str] = &[
+    "null",
+    "exact",
+    "same_words",
+    "very_close",
+    "code",
+    "close",
+    "similar",
+    "related",
+    "distant",
+    "else",
+];
 /// Levels of short names.
 const NAME: &[&str] = &[
     "null", "exact", "swapped", "slip", "close", "initial", "similar", "else",
@@ -101,7 +115,8 @@ impl Semantic {
     /// The levels of its comparison, null first, from the closest to else.
     pub const fn levels(self) -> &'static [&'static str] {
         match self {
-            S::OrgName | S::PersonName | S::Text | S::Address => WORDS,
+            S::OrgName | S::PersonName | S::Address => WORDS,
+            S::Text => TEXT,
             S::GivenName | S::Surname => NAME,
             S::City | S::Category => &["null", "exact", "close", "similar", "else"],
             S::DateOfBirth => &[
@@ -135,15 +150,30 @@ impl Semantic {
     /// makes a match.
     pub(super) const fn most_else(self) -> f64 {
         match self {
-            S::OrgName
-            | S::PersonName
-            | S::GivenName
-            | S::Surname
-            | S::Text
-            | S::Uscc
-            | S::DateOfBirth => 0.25,
+            S::OrgName | S::PersonName | S::Text => 0.08,
+            S::GivenName | S::Surname | S::Uscc | S::DateOfBirth => 0.25,
             S::Identifier | S::Phone | S::BankAccount | S::Address => 0.5,
             _ => 0.7,
+        }
+    }
+
+    /// How often values of one thing are equal, where learning begins: prices and texts are
+    /// written anew by every source, names and codes are copied.
+    pub(super) const fn often_equal(self) -> f64 {
+        match self {
+            S::Number => 0.3,
+            S::Text | S::Address | S::Category => 0.5,
+            _ => 0.8,
+        }
+    }
+
+    /// The least share of pairs of one thing that differ altogether, for training only: people
+    /// move, numbers change, and a table without an example does not say that it cannot be.
+    pub(super) const fn least_else(self) -> f64 {
+        match self {
+            S::Address | S::City | S::Postcode | S::Phone | S::Email => 0.03,
+            S::GivenName | S::DateOfBirth | S::Uscc | S::Text => 0.005,
+            _ => 0.01,
         }
     }
 

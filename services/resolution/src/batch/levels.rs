@@ -3,8 +3,9 @@
 use super::{
     cells::Cells,
     kinds::Semantic,
-    similar::{jaro_winkler, one_edit, words},
+    similar::{Codes, codes, jaro_winkler, one_edit, words},
     table::MAX_COLUMNS,
+    train::Tree,
 };
 use crate::standardize::text::edit_distance;
 
@@ -60,11 +61,12 @@ impl<'a> Comparer<'a> {
         out
     }
 
-    /// What the term frequencies add to the weights of equal values.
-    pub(super) fn rarity(&self, pattern: Pattern, a: usize, b: usize) -> i32 {
+    /// What the term frequencies add to the weights of equal values. Where the parent agrees the
+    /// value is no surprise: a town's rare postcode is common in that town.
+    pub(super) fn rarity(&self, pattern: Pattern, tree: &Tree, a: usize, b: usize) -> i32 {
         let mut sum = 0;
         for (i, c) in self.columns.iter().enumerate() {
-            if pattern.level(i) == 1 {
+            if pattern.level(i) == 1 && tree.state(pattern, i) != 1 {
                 sum += c.rarity[c.of_row[a] as usize].min(c.rarity[c.of_row[b] as usize]);
             }
         }
@@ -83,7 +85,8 @@ pub(super) fn level(c: &Cells, x: u32, y: u32) -> u8 {
     }
     let (a, b) = (c.chars(x), c.chars(y));
     match c.semantic {
-        S::OrgName | S::PersonName | S::Text | S::Address => by_words(c, x, y),
+        S::OrgName | S::PersonName | S::Address => by_words(c, x, y),
+        S::Text => by_text(c, x, y),
         S::GivenName | S::Surname => name(a, b),
         S::City | S::Category => match jaro_winkler(a, b) {
             900.. => 2,
@@ -129,6 +132,19 @@ pub(super) fn level(c: &Cells, x: u32, y: u32) -> u8 {
             2..=5 => 3,
             _ => 4,
         },
+    }
+}
+
+/// The levels of words, with `code` between `very_close` and `close`. Texts with different codes
+/// are `related` at most.
+fn by_text(c: &Cells, x: u32, y: u32) -> u8 {
+    let level = by_words(c, x, y);
+    let later = level + u8::from(level >= 4);
+    match codes(c.words(x), c.words(y), &c.vocabulary) {
+        Codes::Silent => later,
+        Codes::Shared if later > 4 => 4,
+        Codes::Shared => later,
+        Codes::Different => later.max(7),
     }
 }
 

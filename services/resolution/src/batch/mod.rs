@@ -36,7 +36,7 @@ pub use explain::explain_rows;
 pub use group::Scored;
 pub use keys::BlockingReport;
 pub use kinds::{SEMANTICS, Semantic};
-pub use model::{ColumnModel, Mode, Model};
+pub use model::{ColumnModel, Kin, Mode, Model};
 pub use table::{Column, MAX_COLUMNS, Table};
 
 /// Which partition is wanted.

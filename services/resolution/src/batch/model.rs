@@ -7,10 +7,11 @@ use serde::Deserialize;
 use super::{
     kinds::Semantic,
     table::{Column, MAX_COLUMNS},
+    train::Tree,
 };
 
 /// The version of the file's form.
-pub const MODEL_VERSION: &str = "table-1";
+pub const MODEL_VERSION: &str = "table-2";
 
 /// Which rows may be one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,10 @@ pub struct ColumnModel {
     pub column: Column,
     /// Weight of each level in milli-bits, null first.
     pub weights: Vec<i32>,
+    /// The column this one depends on, by its place.
+    pub parent: Option<usize>,
+    /// The weights where the parent agrees, and where it differs; empty without a parent.
+    pub given: [Vec<i32>; 2],
     /// Share of pairs of one thing at each level, in millionths.
     pub m: Vec<u32>,
     /// Share of other pairs at each level, in millionths.
@@ -65,7 +70,23 @@ pub struct ColumnModel {
     pub words: BTreeMap<String, u32>,
 }
 
+/// Pairs that have much in common without being one thing: a household, papers of one author.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kin {
+    /// What they share, for people to read.
+    pub name: String,
+    /// Log2 of the prior odds within and across sources, in milli-bits.
+    pub priors: [i32; 2],
+    /// Weight of each level of each column in milli-bits, null first: over all, and, where the
+    /// column has a parent, where that agrees and where it differs.
+    pub weights: Vec<Vec<Vec<i32>>>,
+}
+
 /// A trained model.
+///
+/// The score of two rows is the prior plus the weights of the levels their columns reach, less
+/// what speaks for the likeliest class of [`Kin`] where that is above 0: what a household
+/// explains as well is no evidence for one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// Which rows may be one thing.
@@ -78,6 +99,8 @@ pub struct Model {
     pub merge: i32,
     /// Columns in order.
     pub columns: Vec<ColumnModel>,
+    /// Classes of kin.
+    pub kin: Vec<Kin>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +113,17 @@ struct File {
     balance: i32,
     merge: i32,
     column: Vec<FileColumn>,
+    #[serde(default)]
+    kin: Vec<FileKin>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileKin {
+    name: String,
+    prior_within: i32,
+    prior_across: i32,
+    weights: Vec<Vec<Vec<i32>>>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +132,7 @@ struct FileColumn {
     name: String,
     semantic: String,
     level: Vec<FileLevel>,
+    parent: Option<String>,
     rare: i32,
     rare_word: u32,
     #[serde(default)]
@@ -111,6 +146,8 @@ struct FileColumn {
 struct FileLevel {
     name: String,
     weight: i32,
+    agrees: Option<i32>,
+    differs: Option<i32>,
     m: u32,
     u: u32,
 }
@@ -131,7 +168,23 @@ fn quoted(text: &str) -> String {
     out
 }
 
+impl ColumnModel {
+    /// The weight of a level, given what the parent does: unknown 0, agrees 1, differs 2.
+    pub(super) fn weight(&self, state: usize, level: usize) -> i32 {
+        match state.checked_sub(1) {
+            Some(given) => self.given[given][level],
+            None => self.weights[level],
+        }
+    }
+}
+
 impl Model {
+    /// Which columns depend on which.
+    pub(super) fn tree(&self) -> Tree {
+        let widths = self.columns.iter().map(|c| c.weights.len());
+        Tree::new(widths, self.columns.iter().map(|c| c.parent).collect())
+    }
+
     /// The file.
     pub fn to_toml(&self) -> String {
         let mut out = format!(
@@ -148,18 +201,28 @@ impl Model {
         for c in &self.columns {
             let _ = write!(
                 out,
-                "\n[[column]]\nname = {}\nsemantic = \"{}\"\nrare = {}\nrare_word = {}\nlevel = [\n",
+                "\n[[column]]\nname = {}\nsemantic = \"{}\"\n",
                 quoted(&c.column.name),
-                c.column.semantic.name(),
-                c.rare,
-                c.rare_word
+                c.column.semantic.name()
+            );
+            if let Some(parent) = c.parent.and_then(|p| self.columns.get(p)) {
+                let _ = writeln!(out, "parent = {}", quoted(&parent.column.name));
+            }
+            let _ = writeln!(
+                out,
+                "rare = {}\nrare_word = {}\nlevel = [",
+                c.rare, c.rare_word
             );
             for (l, name) in c.column.semantic.levels().iter().enumerate() {
-                let _ = writeln!(
-                    out,
-                    "  {{ name = \"{name}\", weight = {}, m = {}, u = {} }},",
-                    c.weights[l], c.m[l], c.u[l]
-                );
+                let _ = write!(out, "  {{ name = \"{name}\", weight = {}", c.weights[l]);
+                if c.parent.is_some() {
+                    let _ = write!(
+                        out,
+                        ", agrees = {}, differs = {}",
+                        c.given[0][l], c.given[1][l]
+                    );
+                }
+                let _ = writeln!(out, ", m = {}, u = {} }},", c.m[l], c.u[l]);
             }
             out.push_str("]\n");
             if !c.rarity.is_empty() {
@@ -174,6 +237,21 @@ impl Model {
                     let _ = writeln!(out, "{} = {v}", quoted(k));
                 }
             }
+        }
+        for k in &self.kin {
+            let _ = write!(
+                out,
+                "\n# Pairs that share {} without being one thing; weights by column and level.\n\
+                 [[kin]]\nname = {}\nprior_within = {}\nprior_across = {}\nweights = [\n",
+                k.name.escape_debug(),
+                quoted(&k.name),
+                k.priors[0],
+                k.priors[1]
+            );
+            for w in &k.weights {
+                let _ = writeln!(out, "  {w:?},");
+            }
+            out.push_str("]\n");
         }
         out
     }
@@ -197,7 +275,7 @@ impl Model {
         if file.column.is_empty() || file.column.len() > MAX_COLUMNS {
             return Err(whole(format!("a model has 1 to {MAX_COLUMNS} columns")));
         }
-        let mut columns = Vec::new();
+        let (mut columns, mut parents) = (Vec::new(), Vec::new());
         for c in file.column {
             let semantic = Semantic::parse(&c.semantic)
                 .ok_or_else(|| whole(format!("unknown type {:?}", c.semantic)))?;
@@ -213,13 +291,33 @@ impl Model {
                     semantic.levels().join(", ")
                 )));
             }
-            if c.level.iter().any(|l| l.weight.abs() > 100_000) {
+            let wide = |l: &FileLevel| {
+                let all = [Some(l.weight), l.agrees, l.differs];
+                all.into_iter().flatten().any(|w| w.abs() > 100_000)
+            };
+            if c.level.iter().any(wide) {
                 return Err(whole(format!(
                     "weights of column {:?} must be within 100000 milli-bits",
                     c.name
                 )));
             }
+            let given = |of: fn(&FileLevel) -> Option<i32>| -> Result<Vec<i32>, crate::RuleError> {
+                if c.parent.is_none() {
+                    return Ok(Vec::new());
+                }
+                let list: Option<Vec<i32>> = c.level.iter().map(of).collect();
+                list.ok_or_else(|| {
+                    whole(format!(
+                        "column {:?} has a parent: each level needs agrees and differs",
+                        c.name
+                    ))
+                })
+            };
+            let given = [given(|l| l.agrees)?, given(|l| l.differs)?];
+            parents.push(c.parent);
             columns.push(ColumnModel {
+                parent: None,
+                given,
                 column: Column {
                     name: c.name,
                     semantic,
@@ -241,8 +339,50 @@ impl Model {
                     .collect(),
             });
         }
+        for (i, parent) in parents.into_iter().enumerate() {
+            let Some(parent) = parent else { continue };
+            let found = columns
+                .iter()
+                .position(|c: &ColumnModel| c.column.name == parent);
+            columns[i].parent = found.filter(|p| *p != i);
+            if columns[i].parent.is_none() {
+                return Err(whole(format!("unknown parent {parent:?}")));
+            }
+        }
+        let mut kin = Vec::new();
+        for k in file.kin {
+            let fits = |(w, c): (&Vec<Vec<i32>>, &ColumnModel)| {
+                w.len() == if c.parent.is_some() { 3 } else { 1 }
+                    && w.iter().all(|w| w.len() == c.weights.len())
+            };
+            let wide = k
+                .weights
+                .iter()
+                .flatten()
+                .flatten()
+                .any(|w| w.abs() > 100_000);
+            if k.weights.len() != columns.len() || !k.weights.iter().zip(&columns).all(fits) || wide
+            {
+                let name = k.name;
+                return Err(whole(format!(
+                    "kin {name:?} needs a weight within 100000 milli-bits for each level of each column"
+                )));
+            }
+            kin.push(Kin {
+                name: k.name,
+                priors: [k.prior_within, k.prior_across].map(|p| p.clamp(-100_000, 100_000)),
+                weights: k.weights,
+            });
+        }
+        if kin.len() > MAX_COLUMNS + 1 {
+            return Err(whole(format!(
+                "a model has at most {} kin",
+                MAX_COLUMNS + 1
+            )));
+        }
         Ok(Self {
             mode,
+            kin,
             priors: [file.prior_within, file.prior_across].map(|p| p.clamp(-100_000, 100_000)),
             balance: file.balance.clamp(-100_000, 100_000),
             merge: file.merge.clamp(-100_000, 100_000),

@@ -15,6 +15,7 @@ use super::{
     keys::{self, BlockingReport, SHARDS, Shards},
     model::Mode,
     parallel,
+    values::is_eastern,
 };
 use crate::{
     NothingGeneric,
@@ -29,8 +30,24 @@ const PIECE: usize = 4096;
 /// Low bits of a hash that hold the number of the key's rule.
 const RULE: u64 = (1 << RULE_BITS) - 1;
 
+/// What only Chinese names of businesses have.
+const CHINESE: &[&str] = &[
+    "公司",
+    "集团",
+    "厂",
+    "店",
+    "商行",
+    "经营部",
+    "事务所",
+    "合作社",
+    "中心",
+    "馆",
+    "酒楼",
+];
+
 /// Whether a table is one of Chinese business customers: it has a column of organization names,
-/// at least half of the names are Chinese, and sources may hold duplicates.
+/// at least half of the names are Chinese and few Japanese or Korean, a tenth say in Chinese
+/// what they are, and sources may hold duplicates.
 pub fn fits(table: &Table, mode: Mode) -> bool {
     let Some(c) = table
         .columns
@@ -39,13 +56,20 @@ pub fn fits(table: &Table, mode: Mode) -> bool {
     else {
         return false;
     };
-    let (mut named, mut chinese) = (0_u64, 0_u64);
+    let (mut named, mut chinese, mut eastern, mut saying) = (0_u64, 0_u64, 0_u64, 0_u64);
     for row in 0..table.len() {
         let name = table.cell(row, c);
         named += u64::from(!name.is_empty());
-        chinese += u64::from(name.chars().any(is_han));
+        let han = name.chars().any(is_han);
+        chinese += u64::from(han);
+        eastern += u64::from(han && is_eastern(name));
+        saying += u64::from(han && CHINESE.iter().any(|w| name.contains(w)));
     }
-    mode != Mode::Link && named > 0 && chinese * 2 >= named
+    mode != Mode::Link
+        && named > 0
+        && chinese * 2 >= named
+        && eastern * 10 < named
+        && saying * 10 >= named
 }
 
 /// The values of a row, as a connector would deliver them. Columns of type `city` are the parts

@@ -72,8 +72,44 @@ pub(super) struct Vocabulary {
     pub(super) ends: Vec<u32>,
     /// Log2 of the rarity of each word in milli-bits.
     pub(super) weight: Vec<u32>,
+    /// Which words are codes: letters with digits, or four digits and more.
+    pub(super) code: Vec<bool>,
     /// Which letters each word has, one bit a letter: words one slip apart differ in two at most.
     pub(super) letters: Vec<u64>,
+}
+
+/// Whether a word is a code, such as a model number.
+pub(super) fn is_code(word: &[char]) -> bool {
+    let digits = word.iter().filter(|c| c.is_ascii_digit()).count();
+    digits > 0 && word.len() >= 3 && (digits < word.len() || digits >= 4)
+}
+
+/// Codes rarer than this, in milli-bits, tell things apart.
+const TELLING: u32 = 5_000;
+
+/// What the telling codes of two texts say: shared, different, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codes {
+    Shared,
+    Different,
+    Silent,
+}
+
+/// Compares the codes of two texts.
+pub(super) fn codes(a: Words<'_>, b: Words<'_>, all: &Vocabulary) -> Codes {
+    let telling = |w: &&u32| all.code[**w as usize] && all.weight[**w as usize] >= TELLING;
+    let mut mine = a.ids.iter().filter(telling).peekable();
+    if mine.peek().is_none() {
+        return Codes::Silent;
+    }
+    if mine.any(|w| b.ids.binary_search(w).is_ok()) {
+        return Codes::Shared;
+    }
+    if b.ids.iter().any(|w| telling(&w)) {
+        Codes::Different
+    } else {
+        Codes::Silent
+    }
 }
 
 /// One bit for each letter.
@@ -203,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn codes_are_told_from_words() {
+        for (word, is) in [
+            ("dx4500", true),
+            ("4500", true),
+            ("2nd", true),
+            ("a1", false),
+            ("450", false),
+            ("camera", false),
+        ] {
+            assert_eq!(is_code(&c(word)), is, "{word}");
+        }
+    }
+
+    #[test]
     fn words_weigh_by_rarity() {
         let list = ["common", "databases", "databasse", "d", "rare"];
         let mut all = Vocabulary::default();
@@ -214,6 +264,7 @@ mod tests {
             .iter()
             .map(|w| letters(&w.chars().collect::<Vec<_>>()))
             .collect();
+        all.code = vec![false; list.len()];
         all.weight = vec![1000, 5000, 5000, 2000, 9000];
         let of = |ids: &'static [u32]| Words {
             ids,

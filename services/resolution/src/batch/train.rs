@@ -12,10 +12,18 @@
 //!   Laird and Rubin, 1977; for record linkage Winkler, 1988) over all candidate pairs. Pairs
 //!   that are no candidates count as known others: the prior is over all pairs, so that the way
 //!   of blocking does not shift it.
+//! * Columns that depend on each other, as a town and its postcode do, form a tree (Chow and Liu,
+//!   1968): a column's rates are those given whether its parent agrees, so that what tends to
+//!   agree together is not counted twice, and neither is a move, in which all of it changes.
+//! * Things that have much in common without being one, such as members of a household or papers
+//!   of one author, are classes of their own ([`Kin`]).
 //! * Equal values count by how rare they are (Winkler, 2000, and as Splink does it).
 //!
 //! Patterns are counted in whole numbers and visited in their order, so that sums, floats though
 //! they are, come out the same for any number of threads and order of rows.
+
+mod rates;
+mod tree;
 
 use std::collections::BTreeMap;
 
@@ -23,27 +31,45 @@ use super::{
     levels::{Comparer, Pattern},
     parallel::{self, mix},
 };
+use rates::{
+    Rates, Sums, cap_chance, cap_else, floor_close, floor_else, kin_start, log_ratios, start,
+};
+pub(super) use tree::{STATES, Tree};
 
 /// Random pairs drawn at most.
 const SAMPLE: u64 = 400_000;
-const ROUNDS: usize = 60;
-
-/// How often each level of each column is reached.
-pub(super) type Rates = Vec<Vec<f64>>;
+/// Rounds each time.
+const ROUNDS: usize = 20;
+/// The last rounds, in which a pair counts for every class by its share. Before, it counts for the
+/// likeliest alone (classification EM of Celeux and Govaert, 1992): else the many pairs that have
+/// something in common leak into the few that are one thing.
+const SOFT: usize = 4;
 
 /// What training found.
 #[derive(Clone, Debug)]
 pub(super) struct Trained {
     pub(super) m: Rates,
     pub(super) u: Rates,
+    /// Which columns depend on which.
+    pub(super) tree: Tree,
     /// Expected pairs of one thing, within and across sources.
     pub(super) matches: [f64; 2],
     /// All pairs, within and across sources.
     pub(super) pairs: [f64; 2],
+    /// Pairs that have much in common without being one thing.
+    pub(super) kin: Vec<Kin>,
 }
 
-/// How often each pattern occurs among pairs within (0) and across (1) sources.
+/// How often each pattern occurs among pairs within (0) and across (1) sources, [`OUTDONE`] ones
+/// apart.
 pub(super) type Counts = BTreeMap<(u8, Pattern), u64>;
+
+/// Added to the side of a pair when one of its rows has a partner that fits more than twice as
+/// well: nothing is learned from it about what one thing looks like.
+pub(super) const OUTDONE: u8 = 2;
+
+/// Scores of patterns by side, in milli-bits.
+pub(super) type Scores = std::collections::HashMap<(u8, Pattern), i32>;
 
 /// Counts patterns of pairs given by index, in parallel.
 pub(super) fn count(
@@ -103,64 +129,13 @@ fn widths(comparer: &Comparer<'_>) -> Vec<usize> {
     each.map(|c| c.semantic.levels().len()).collect()
 }
 
-/// Shares of levels among pairs where both values are known, from counts with `prior` pairs
-/// spread evenly added.
-fn shares(counts: &[f64], prior: f64) -> Vec<f64> {
-    let known: f64 = counts[1..].iter().sum::<f64>() + prior;
-    let each = prior / (counts.len() - 1) as f64;
-    let mut out: Vec<f64> = counts.iter().map(|c| (c + each) / known).collect();
-    out[0] = 1.0;
-    out
-}
-
-/// Lets the last level have a share of at most `most`; the others grow in proportion.
-fn cap_else(m: &mut [f64], most: f64) {
-    let Some((last, rest)) = m.split_last_mut() else {
-        return;
-    };
-    if *last > most {
-        let grow = (1.0 - most) / (1.0 - *last).max(1e-9);
-        for r in &mut rest[1..] {
-            *r *= grow;
-        }
-        *last = most;
-    }
-}
-
-/// Lets the last level have a share of at least `least`; the others shrink in proportion.
-fn floor_else(r: &mut [f64], least: f64) {
-    let Some((last, rest)) = r.split_last_mut() else {
-        return;
-    };
-    if *last < least {
-        let shrink = (1.0 - least) / (1.0 - *last).max(1e-9);
-        for x in &mut rest[1..] {
-            *x *= shrink;
-        }
-        *last = least;
-    }
-}
-
-/// How kin begin: mostly different, or mostly equal in the column they share.
-fn kin_start(width: usize, shared: bool) -> Vec<f64> {
-    let middle = (width - 3).max(1) as f64;
-    let (equal, other) = if shared { (0.6, 0.1) } else { (0.2, 0.6) };
-    (0..width)
-        .map(|l| match l {
-            0 => 1.0,
-            1 => equal,
-            l if l + 1 == width => other,
-            _ => (1.0 - equal - other) / middle,
-        })
-        .collect()
-}
-
 /// A class of pairs while learning: things that have much in common without being one, such as
 /// members of a household, or papers of one author. Without such classes these would pass for
 /// matches.
-struct Kin {
+#[derive(Clone, Debug)]
+pub(super) struct Kin {
     /// The telling column they may share.
-    shares: Option<usize>,
+    pub(super) shares: Option<usize>,
     rates: Rates,
     found: [f64; 2],
 }
@@ -180,68 +155,113 @@ fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
             shares,
             rates: (0..widths.len())
                 .map(|c| kin_start(widths[c], shares == Some(c)))
+                .map(|one| std::array::from_fn(|_| one.clone()))
                 .collect(),
             found: found.map(|f| f / part),
         })
         .collect()
 }
 
-fn start(width: usize) -> Vec<f64> {
-    // Most agree; the rest spread over the levels, closer ones first.
-    let rest: f64 = (2..width).map(|l| 1.0 / l as f64).sum();
-    (0..width)
-        .map(|l| match l {
-            0 => 1.0,
-            1 => 0.8,
-            l => 0.2 / l as f64 / rest,
-        })
-        .collect()
+/// What is known before learning, and what learning reads.
+struct Learning<'a> {
+    comparer: &'a Comparer<'a>,
+    candidates: Counts,
+    random: &'a Counts,
+    widths: Vec<usize>,
+    /// Share of all pairs that were drawn.
+    drawn: f64,
+}
+
+/// Posterior counts of one round.
+struct Expected {
+    matches: [f64; 2],
+    sums: Sums,
+    kin: Vec<([f64; 2], Sums)>,
 }
 
 /// Estimates all rates.
 pub(super) fn train(
     comparer: &Comparer<'_>,
-    candidates: &Counts,
+    candidates: Counts,
+    recount: &dyn Fn(&Scores) -> Counts,
     random: &Counts,
     pairs: [f64; 2],
     rows: usize,
 ) -> Trained {
     let widths = widths(comparer);
-    let columns = widths.len();
-    let mut seen: Vec<Vec<f64>> = widths.iter().map(|w| vec![0.0; *w]).collect();
-    let mut drawn = 0.0;
-    for ((_, p), n) in random {
-        drawn += *n as f64;
-        for (c, s) in seen.iter_mut().enumerate() {
-            s[p.level(c)] += *n as f64;
-        }
-    }
-    let drawn: f64 = f64::max(drawn, 1.0);
-    let mut out = Trained {
-        u: seen.iter().map(|s| shares(s, 0.5)).collect(),
-        m: widths.iter().map(|w| start(*w)).collect(),
-        matches: [0.0; 2],
-        pairs,
-    };
     let total = (pairs[0] + pairs[1]).max(1.0);
+    let drawn: u64 = random.values().sum();
+    let mut learning = Learning {
+        comparer,
+        candidates,
+        random,
+        drawn: drawn.max(1) as f64 / total,
+        widths,
+    };
     let begin = (rows as f64 * 0.2).max(1.0);
-    out.matches = pairs.map(|p| begin * p / total);
-    let mut kin = kin(comparer, &widths, out.matches);
-    for round in 0..ROUNDS {
-        let weights = log_ratios(&out.m, &out.u);
-        let kin_weights: Vec<_> = kin.iter().map(|k| log_ratios(&k.rates, &out.u)).collect();
-        let mut sums: Vec<Vec<f64>> = widths.iter().map(|w| vec![0.0; *w]).collect();
-        let mut kin_sums: Vec<_> = kin.iter().map(|_| sums.clone()).collect();
-        let mut matches = [0.0; 2];
-        let mut kin_found = vec![[0.0; 2]; kin.len()];
-        let mut odds = vec![0.0; kin.len() + 1];
-        for ((side, p), n) in candidates {
-            let s = usize::from(*side);
-            let prior = |found: f64| (found.max(0.5) / pairs[s].max(1.0)).ln();
-            let all = std::iter::once((&weights, out.matches[s]));
-            let all = all.chain(kin_weights.iter().zip(kin.iter().map(|k| k.found[s])));
-            for (o, (w, found)) in odds.iter_mut().zip(all) {
-                *o = prior(found) + (0..columns).map(|c| w[c][p.level(c)]).sum::<f64>();
+    let matches = pairs.map(|p| begin * p / total);
+    let widths = learning.widths.clone();
+    let tree = Tree::none(comparer);
+    let mut out = Trained {
+        u: rates::of(&learning.seen(&tree), 0.5, None),
+        m: widths
+            .iter()
+            .zip(comparer.columns)
+            .map(|(w, c)| std::array::from_fn(|_| start(*w, c.semantic.often_equal())))
+            .collect(),
+        tree,
+        matches,
+        pairs,
+        kin: kin(comparer, &widths, matches),
+    };
+    learning.learn(&mut out, ROUNDS, 0);
+    learning.candidates = recount(&learning.scores(&out));
+    learning.learn(&mut out, ROUNDS, 0);
+    out.tree = learning.grow(&out);
+    learning.learn(&mut out, ROUNDS, 0);
+    learning.candidates = recount(&learning.scores(&out));
+    learning.learn(&mut out, ROUNDS, SOFT);
+    out.matches = learning.expected(&out, false, true).matches;
+    out
+}
+
+impl Learning<'_> {
+    /// How often random pairs reach each level.
+    fn seen(&self, tree: &Tree) -> Sums {
+        let mut seen = rates::zeros(&self.widths);
+        for ((_, p), n) in self.random {
+            rates::count(&mut seen, tree, *p, *n as f64);
+        }
+        seen
+    }
+
+    /// Calls `each` with the side of every pattern among candidates, the pattern, how often it
+    /// occurs, and the share of matches and of each class of kin among those pairs: all to the
+    /// likeliest class when `hard`, no matches among outdone pairs unless `all`.
+    fn posteriors(
+        &self,
+        at: &Trained,
+        (hard, all): (bool, bool),
+        mut each: impl FnMut(usize, Pattern, f64, &[f64]),
+    ) {
+        let weights = log_ratios(&at.m, &at.u);
+        let of_kin: Vec<_> = at.kin.iter().map(|k| log_ratios(&k.rates, &at.u)).collect();
+        let mut odds = vec![0.0; at.kin.len() + 1];
+        let columns = 0..self.widths.len();
+        for ((side, p), n) in &self.candidates {
+            let s = usize::from(*side % OUTDONE);
+            let prior = |found: f64| (found.max(0.5) / at.pairs[s].max(1.0)).ln();
+            let of = std::iter::once((&weights, at.matches[s]));
+            let of = of.chain(of_kin.iter().zip(at.kin.iter().map(|k| k.found[s])));
+            for (o, (w, found)) in odds.iter_mut().zip(of) {
+                let levels = columns.clone();
+                *o = prior(found)
+                    + levels
+                        .map(|c| w[c][at.tree.state(*p, c)][p.level(c)])
+                        .sum::<f64>();
+            }
+            if *side >= OUTDONE && !all {
+                odds[0] = f64::NEG_INFINITY;
             }
             let top = odds.iter().copied().fold(0.0, f64::max);
             let mut whole = (-top).exp();
@@ -249,93 +269,179 @@ pub(super) fn train(
                 *o = (*o - top).exp();
                 whole += *o;
             }
-            let share = *n as f64 * odds[0] / whole;
-            matches[s] += share;
-            for c in 0..columns {
-                sums[c][p.level(c)] += share;
-            }
-            for (k, o) in odds[1..].iter().enumerate() {
-                let share = *n as f64 * o / whole;
-                kin_found[k][s] += share;
-                for c in 0..columns {
-                    kin_sums[k][c][p.level(c)] += share;
+            odds.iter_mut().for_each(|o| *o /= whole);
+            if hard {
+                // All of a pattern to the likeliest class.
+                let other = (-top).exp() / whole;
+                let most = odds.iter().copied().fold(other, f64::max);
+                let first = odds
+                    .iter()
+                    .position(|o| *o >= most)
+                    .filter(|_| most > other);
+                for (k, o) in odds.iter_mut().enumerate() {
+                    *o = f64::from(u8::from(first == Some(k)));
                 }
             }
+            each(s, *p, *n as f64, &odds);
         }
-        out.matches = matches;
-        for ((k, found), sums) in kin.iter_mut().zip(kin_found).zip(&kin_sums) {
-            k.found = found;
-            k.rates = sums.iter().map(|s| shares(s, 2.0)).collect();
-            for (c, r) in k.rates.iter_mut().enumerate() {
-                let telling = comparer.columns[c].semantic.tells_kin_apart();
-                if telling && k.shares != Some(c) {
-                    floor_else(r, 0.6);
+    }
+
+    /// The score of every pattern among candidates.
+    fn scores(&self, at: &Trained) -> Scores {
+        let (weights, priors) = (at.weights(), at.priors());
+        let each = self.candidates.keys().map(|(side, p)| {
+            let s = side % OUTDONE;
+            let levels = weights.iter().enumerate();
+            let sum: i32 = levels
+                .map(|(c, w)| w[at.tree.state(*p, c)][p.level(c)])
+                .sum();
+            ((s, *p), sum + priors[usize::from(s)])
+        });
+        each.collect()
+    }
+
+    fn expected(&self, at: &Trained, hard: bool, all: bool) -> Expected {
+        let zeros = rates::zeros(&self.widths);
+        let mut out = Expected {
+            matches: [0.0; 2],
+            kin: at.kin.iter().map(|_| ([0.0; 2], zeros.clone())).collect(),
+            sums: zeros,
+        };
+        self.posteriors(at, (hard, all), |s, p, n, share| {
+            out.matches[s] += n * share[0];
+            rates::count(&mut out.sums, &at.tree, p, n * share[0]);
+            for ((found, sums), share) in out.kin.iter_mut().zip(&share[1..]) {
+                found[s] += n * share;
+                rates::count(sums, &at.tree, p, n * share);
+            }
+        });
+        out
+    }
+
+    fn learn(&self, at: &mut Trained, rounds: usize, soft: usize) {
+        let seen = self.seen(&at.tree);
+        for round in 0..rounds {
+            let found = self.expected(at, round + soft < rounds, false);
+            at.matches = found.matches;
+            for (k, (n, sums)) in at.kin.iter_mut().zip(&found.kin) {
+                k.found = *n;
+                k.rates = rates::of(sums, 2.0, Some(10.0));
+                for (c, r) in k.rates.iter_mut().enumerate() {
+                    let telling = self.comparer.columns[c].semantic.tells_kin_apart();
+                    for (r, u) in r.iter_mut().zip(&at.u[c]) {
+                        if k.shares == Some(c) {
+                            floor_close(r, 0.8);
+                        } else if telling {
+                            cap_chance(r, u, 60.0, 0.02);
+                            floor_else(r, 0.6);
+                        }
+                    }
                 }
             }
-        }
-        out.m = sums.iter().map(|s| shares(s, 2.0)).collect();
-        for (m, c) in out.m.iter_mut().zip(comparer.columns) {
-            cap_else(m, c.semantic.most_else());
-        }
-        if round >= 5 && round % 5 == 0 {
-            // Random pairs hold their share of matches: take them out of u.
-            let share = drawn / total;
-            for c in 0..columns {
-                let rest: Vec<f64> = (0..widths[c])
-                    .map(|l| (seen[c][l] - share * sums[c][l]).max(seen[c][l] * 0.02))
-                    .collect();
-                out.u[c] = shares(&rest, 0.5);
+            at.m = rates::of(&found.sums, 2.0, Some(10.0));
+            for (m, c) in at.m.iter_mut().zip(self.comparer.columns) {
+                // Where the parent differs all may differ: that is a move.
+                for m in &mut m[..2] {
+                    cap_else(m, c.semantic.most_else());
+                    floor_else(m, c.semantic.least_else());
+                }
+            }
+            if round % 5 == 0 {
+                // Random pairs hold their share of matches: take them out of u.
+                let mut rest = seen.clone();
+                let sums = self.expected(at, false, true).sums;
+                for (rest, sums) in rest.iter_mut().flatten().zip(sums.iter().flatten()) {
+                    for (r, s) in rest.iter_mut().zip(sums) {
+                        *r = (*r - self.drawn * s).max(*r * 0.02);
+                    }
+                }
+                at.u = rates::of(&rest, 0.5, Some(20.0));
             }
         }
     }
-    out
-}
 
-fn log_ratios(m: &Rates, u: &Rates) -> Vec<Vec<f64>> {
-    let each = m.iter().zip(u);
-    each.map(|(m, u)| {
-        let mut w: Vec<f64> = m.iter().zip(u).map(|(m, u)| (m / u).ln()).collect();
-        w[0] = 0.0;
-        w
-    })
-    .collect()
+    /// Finds which columns depend on which among pairs that are no matches.
+    fn grow(&self, at: &Trained) -> Tree {
+        let n = self.widths.len();
+        let mut together = tree::Together::new(n);
+        for ((_, p), k) in self.random {
+            together.count(&at.tree, *p, *k as f64);
+        }
+        let mut matches = tree::Together::new(n);
+        self.posteriors(at, (false, true), |_, p, k, share| {
+            matches.count(&at.tree, p, k * share[0] * self.drawn);
+        });
+        Tree::grown(&at.tree, &together, &matches)
+    }
 }
 
 impl Trained {
-    /// Weights in milli-bits, falling from level to level: where the estimate rises, the levels
-    /// are pooled (Ayer and others, 1955).
-    pub(super) fn weights(&self) -> Vec<Vec<i32>> {
+    /// Weights in milli-bits by column, state of the parent, and level; falling from level to
+    /// level: where the estimate rises, the levels are pooled (Ayer and others, 1955).
+    pub(super) fn weights(&self) -> Vec<[Vec<i32>; STATES]> {
         let each = self.m.iter().zip(&self.u);
-        each.map(|(m, u)| {
-            // Pools of (m, u, levels).
-            let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-            for l in 1..m.len() {
-                pools.push((m[l], u[l], 1));
-                while let [.., (p, q, i), (r, s, j)] = pools.as_slice()
-                    && r / s > p / q
-                {
-                    let joined = (p + r, q + s, i + j);
-                    pools.truncate(pools.len() - 2);
-                    pools.push(joined);
-                }
-            }
-            let mut out = vec![0];
-            for (p, q, n) in pools {
-                let w = milli(p / q).clamp(-LEAST, MOST);
-                out.extend(std::iter::repeat_n(w, n));
-            }
-            out
-        })
-        .collect()
+        each.map(|(m, u)| std::array::from_fn(|s| falling(&m[s], &u[s])))
+            .collect()
     }
 
     /// Log2 of the prior odds within and across sources, in milli-bits.
     pub(super) fn priors(&self) -> [i32; 2] {
+        self.odds(self.matches)
+    }
+
+    fn odds(&self, found: [f64; 2]) -> [i32; 2] {
         [0, 1].map(|s| {
-            let share = self.matches[s].max(0.5) / self.pairs[s].max(1.0);
+            let share = found[s].max(0.5) / self.pairs[s].max(1.0);
             milli(share / (1.0 - share.min(0.999)))
         })
     }
+
+    /// Prior odds of a class of kin and its weights against other pairs, in milli-bits: never
+    /// more than those of matches where these are above 0, because kin agree less than one thing
+    /// with itself.
+    pub(super) fn kin_weights(
+        &self,
+        kin: &Kin,
+        of_matches: &[[Vec<i32>; STATES]],
+    ) -> ([i32; 2], Vec<[Vec<i32>; STATES]>) {
+        let each = kin.rates.iter().zip(&self.u).zip(of_matches);
+        let weights = each.map(|((k, u), m)| {
+            std::array::from_fn(|s| {
+                let levels = k[s].iter().zip(&u[s]).zip(&m[s]).enumerate();
+                levels
+                    .map(
+                        |(l, ((k, u), m))| match (l, milli(k / u).clamp(-MOST, MOST)) {
+                            (0, _) => 0,
+                            (_, w) if *m > 0 => w.min(*m),
+                            (_, w) => w,
+                        },
+                    )
+                    .collect()
+            })
+        });
+        (self.odds(kin.found), weights.collect())
+    }
+}
+
+fn falling(m: &[f64], u: &[f64]) -> Vec<i32> {
+    // Pools of (m, u, levels).
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for l in 1..m.len() {
+        pools.push((m[l], u[l], 1));
+        while let [.., (p, q, i), (r, s, j)] = pools.as_slice()
+            && r / s > p / q
+        {
+            let joined = (p + r, q + s, i + j);
+            pools.truncate(pools.len() - 2);
+            pools.push(joined);
+        }
+    }
+    let mut out = vec![0];
+    for (p, q, n) in pools {
+        let w = milli(p / q).clamp(-LEAST, MOST);
+        out.extend(std::iter::repeat_n(w, n));
+    }
+    out
 }
 
 /// Disagreement in one column outweighs no more than this: any column may be wrong.

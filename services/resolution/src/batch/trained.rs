@@ -8,10 +8,10 @@ use super::{
     group::{self, Scored},
     keys,
     levels::{Comparer, Pattern},
-    model::{ColumnModel, Mode, Model},
+    model::{ColumnModel, Kin, Mode, Model},
     parallel,
     table::Table,
-    train::{self, Trained, milli},
+    train::{self, STATES, Trained, Tree, milli},
 };
 
 /// Most values and words of a column that a model lists.
@@ -24,16 +24,39 @@ const FORGOTTEN: i32 = 4_000;
 const CAP: i32 = 9_000;
 
 /// The weights of a model by column and level.
-struct Weights {
-    of: Vec<Vec<i32>>,
-    priors: [i32; 2],
+struct Weights<'m> {
+    model: &'m Model,
+    tree: Tree,
 }
 
-impl Weights {
+impl Weights<'_> {
     fn score(&self, comparer: &Comparer<'_>, side: u8, a: u32, b: u32, p: Pattern) -> i32 {
-        let levels: i32 = self.of.iter().enumerate().map(|(c, w)| w[p.level(c)]).sum();
-        levels + self.priors[usize::from(side)] + comparer.rarity(p, a as usize, b as usize)
+        let m = self.model;
+        let s = usize::from(side);
+        let each = m.columns.iter().enumerate();
+        let levels: i32 = each
+            .map(|(c, w)| w.weight(self.tree.state(p, c), p.level(c)))
+            .sum();
+        let rarity = comparer.rarity(p, &self.tree, a as usize, b as usize);
+        let score = levels + m.priors[s] + rarity;
+        if score < m.balance - FORGOTTEN {
+            return score;
+        }
+        score - kinship(m, &self.tree, s, p, rarity)
     }
+}
+
+/// What speaks for the likeliest class of kin, at least nothing. Rare values that two rows share
+/// are as rare among kin.
+pub(super) fn kinship(m: &Model, tree: &Tree, side: usize, p: Pattern, rarity: i32) -> i32 {
+    let of = |k: &super::model::Kin| {
+        let each = k.weights.iter().enumerate();
+        each.map(|(c, w)| w[tree.state(p, c).min(w.len() - 1)][p.level(c)])
+            .sum::<i32>()
+            + k.priors[side]
+            + rarity
+    };
+    m.kin.iter().map(of).max().unwrap_or(0).max(0)
 }
 
 /// Resolves a table with the model given, or one learned from the table.
@@ -104,8 +127,8 @@ pub(super) fn resolve(
     progress(Phase::Compare, 0, pairs.len() as u64);
     let comparer = Comparer::new(&columns);
     let weights = Weights {
-        of: model.columns.iter().map(|c| c.weights.clone()).collect(),
-        priors: model.priors,
+        model: &model,
+        tree: model.tree(),
     };
     let scored: Vec<Scored> = parallel::flat(threads, pairs.len(), 65_536, |range| {
         let mut out = Vec::new();
@@ -162,6 +185,8 @@ fn frequencies(table: &Table, c: usize, cells: &Cells) -> ColumnModel {
     ColumnModel {
         column: table.columns[c].clone(),
         weights: Vec::new(),
+        parent: None,
+        given: Default::default(),
         m: Vec::new(),
         u: Vec::new(),
         rare: 0,
@@ -184,10 +209,37 @@ fn learn(
     threads: usize,
 ) -> Model {
     let comparer = Comparer::new(columns);
+    let rows_of = |i: u64| ((pairs[i as usize] >> 32) as u32, pairs[i as usize] as u32);
     let counts = train::count(threads, pairs.len() as u64, |i| {
-        let p = pairs[i as usize];
-        side((p >> 32) as u32, p as u32).map(|s| (s, patterns[i as usize]))
+        let (a, b) = rows_of(i);
+        side(a, b).map(|s| (s, patterns[i as usize]))
     });
+    let recount = |scores: &train::Scores| {
+        let score = |i: u64| {
+            let (a, b) = rows_of(i);
+            let of = (side(a, b).unwrap_or(0), patterns[i as usize]);
+            (
+                a as usize,
+                b as usize,
+                scores.get(&of).copied().unwrap_or(i32::MIN),
+            )
+        };
+        let mut best = vec![0_i32; ranks.len()];
+        for i in 0..pairs.len() as u64 {
+            let (a, b, s) = score(i);
+            best[a] = best[a].max(s);
+            best[b] = best[b].max(s);
+        }
+        train::count(threads, pairs.len() as u64, |i| {
+            let (a, b, s) = score(i);
+            let outdone = s < best[a].max(best[b]) / 4;
+            let s = side(a as u32, b as u32)?;
+            Some((
+                s + if outdone { train::OUTDONE } else { 0 },
+                patterns[i as usize],
+            ))
+        })
+    };
     let mut by_rank = vec![0_u32; ranks.len()];
     for (row, r) in ranks.iter().enumerate() {
         by_rank[*r as usize] = row as u32;
@@ -205,24 +257,50 @@ fn learn(
         Mode::Link => [0.0, all - within],
         Mode::Both => [within, all - within],
     };
-    let found = train::train(&comparer, &counts, &random, total, table.len());
+    let found = train::train(&comparer, counts, &recount, &random, total, table.len());
     let weights = found.weights();
     // A row has so many partners on average: they share its values, which makes them no less
     // rare.
     let partners = 2.0 * (found.matches[0] + found.matches[1]) / n.max(1.0);
     let millionths = |r: &Vec<f64>| r.iter().map(|x| (x * 1e6).round() as u32).collect();
     for (c, t) in tables.iter_mut().enumerate() {
-        t.weights.clone_from(&weights[c]);
-        t.m = millionths(&found.m[c]);
-        t.u = millionths(&found.u[c]);
+        let [all, agrees, differs] = weights[c].clone();
+        t.weights = all;
+        t.parent = found.tree.parent(c);
+        if t.parent.is_some() {
+            t.given = [agrees, differs];
+        }
+        t.m = millionths(&found.m[c][0]);
+        t.u = millionths(&found.u[c][0]);
         rarities(t, &columns[c], &found, c, partners);
     }
     let priors = found.priors();
+    let kin = found.kin.iter().map(|k| {
+        let (priors, of_kin) = found.kin_weights(k, &weights);
+        let states = |(c, w): (usize, [Vec<i32>; STATES])| {
+            let states = if found.tree.parent(c).is_some() {
+                STATES
+            } else {
+                1
+            };
+            w.into_iter().take(states).collect()
+        };
+        let weights = of_kin.into_iter().enumerate().map(states).collect();
+        let name = k
+            .shares
+            .map_or_else(|| "much".to_owned(), |c| table.columns[c].name.clone());
+        Kin {
+            name,
+            priors,
+            weights,
+        }
+    });
     Model {
         mode,
         priors,
         balance: 0,
         merge: MERGE,
+        kin: kin.collect(),
         columns: tables,
     }
 }
@@ -233,7 +311,7 @@ fn rarities(t: &mut ColumnModel, cells: &Cells, found: &Trained, c: usize, partn
     // What one thing in the table holds cannot be told from what is rarer still, so that the
     // adjustment begins at one row; a value of many more rows than a thing has is common, and
     // weighs what its own share says.
-    let u = found.u[c][1];
+    let u = found.u[c][0][1];
     let floor = u.max(1.0 / known);
     let adjust = |rows: u32| {
         let rows = (f64::from(rows) / (1.0 + partners.min(4.0))).max(1.0);
