@@ -41,7 +41,13 @@ test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	cargo test --workspace --no-run
 	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
 	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
+	k8s/check.sh $(TARGET)/debug
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke
+
+.PHONY: k8s-check
+k8s-check: tools ## Check the Kubernetes manifests against schemas and programs (part of test)
+	cargo build --workspace --bins
+	k8s/check.sh $(TARGET)/debug
 
 .PHONY: test-rigs
 test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder with tryton.sh)

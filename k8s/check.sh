@@ -23,4 +23,18 @@ if [ -z "$promtool" ] && command -v apt-get >/dev/null; then
   fi
 fi
 # shellcheck disable=SC2086 # no promtool is no argument
-exec "$venv/bin/python" k8s/check/check.py "$bin" $promtool
+"$venv/bin/python" k8s/check/check.py "$bin" $promtool
+
+# The image, without docker: its root is laid out, and every program in it starts with nothing else around it.
+root=$(mktemp -d)
+trap 'rm -rf "$root" "${place:-}"' EXIT
+k8s/image/rootfs.sh "$bin" "$root"
+inside() { chroot "$root" "$@"; }
+if [ "$(id -u)" != 0 ]; then inside() { unshare --map-root-user chroot "$root" "$@"; }; fi
+if inside /usr/local/bin/jinke --version >/dev/null 2>&1 || [ "$(id -u)" = 0 ]; then
+  for program in $(k8s/image/programs.sh); do inside "/usr/local/bin/$program" --version >/dev/null; done
+  echo "k8s: the image holds $(k8s/image/programs.sh | wc -l) programs that start by themselves, $(du -sm "$root" | cut -f1) MiB"
+else
+  echo "k8s: the image was laid out; starting programs in it needs root or user namespaces"
+fi
+if find "$root" -name sh -o -name busybox | grep -q .; then echo "k8s: the image has a shell" >&2; exit 1; fi

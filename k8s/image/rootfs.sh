@@ -7,8 +7,7 @@ root=${2:?usage: rootfs.sh FOLDER-OF-PROGRAMS ROOT}
 here=$(dirname "$0")
 mkdir -p "$root/usr/local/bin" "$root/etc/ssl/certs" "$root/usr/share" "$root/tmp" "$root/var/lib/jinke"
 for program in $("$here/programs.sh"); do
-  cp "$bin/$program" "$root/usr/local/bin/"
-  strip "$root/usr/local/bin/$program" 2>/dev/null || true
+  strip -o "$root/usr/local/bin/$program" "$bin/$program" 2>/dev/null || cp "$bin/$program" "$root/usr/local/bin/"
   # "name => /path (address)" and "/path (address)" of the loader.
   ldd "$bin/$program" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
