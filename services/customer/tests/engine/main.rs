@@ -11,5 +11,6 @@ mod replicas;
 mod sealed;
 mod speed;
 mod support;
+mod tries;
 mod versions;
 mod worker;

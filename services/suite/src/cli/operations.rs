@@ -6,9 +6,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jinke_kit::{Peer, operations::unpack, status};
 use jinke_proto::{
-    google::longrunning::{
-        self as lro, operation, operations_client::OperationsClient,
-    },
+    google::longrunning::{self as lro, operation, operations_client::OperationsClient},
     jinke::r#type::v1::{OperationMetadata, operation_metadata::State},
 };
 use jinke_types::{Code, Failure};
@@ -68,7 +66,13 @@ pub async fn operations(
                 ..Default::default()
             };
             let answer = client.list_operations(request).await.answer()?;
-            let headers = ["操作 operation", "种类 kind", "状态 state", "进度 done", "开始 created"];
+            let headers = [
+                "操作 operation",
+                "种类 kind",
+                "状态 state",
+                "进度 done",
+                "开始 created",
+            ];
             let mut table = Table::new(headers);
             for o in &answer.operations {
                 let m = metadata(o)?;
@@ -155,7 +159,13 @@ fn print(o: &lro::Operation, printer: &mut Printer<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let m = metadata(o)?;
-    printer.line(format!("{}  {}  {} {}", o.name, m.kind, state(&m), done(&m)))?;
+    printer.line(format!(
+        "{}  {}  {} {}",
+        o.name,
+        m.kind,
+        state(&m),
+        done(&m)
+    ))?;
     if let Some(operation::Result::Error(error)) = &o.result {
         printer.line(&error.message)?;
     }
