@@ -19,7 +19,7 @@
 
 mod chat;
 mod company;
-mod dice;
+pub(crate) mod dice;
 mod erp;
 mod finance;
 mod noise;

@@ -52,6 +52,22 @@ fn is_something_else(word: &str) -> bool {
         "DESC",
         "POST",
         "PAR1",
+        "CALL",
+        "CANCELLED",
+        "CONVERTED",
+        "DISQUALIFIED",
+        "DONE",
+        "FOLLOW_UP",
+        "LOST",
+        "MEETING",
+        "MESSAGE",
+        "NOTE",
+        "OPEN",
+        "OTHER",
+        "OVERDUE",
+        "QUALIFIED",
+        "RETENTION",
+        "VISIT",
     ];
     words.contains(&word) || prefixes.iter().any(|p| word.starts_with(p))
 }

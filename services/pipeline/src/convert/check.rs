@@ -301,7 +301,7 @@ mod tests {
             "leads/1/x",
             "lead/1",
             "leads/9223372036854775808",
-            "leads/1",
+            "leads/\u{ff11}",
             "leads/1 ",
         ] {
             assert_eq!(Check::new().numbered("name", bad, "leads"), None, "{bad}");

@@ -1,7 +1,9 @@
 //! The command line. Every command answers with a table for people or, with `--json`, with
 //! proto3 JSON; errors go to standard error; exit codes are in the help.
 
+pub mod backup;
 pub mod config;
+pub mod connections;
 pub mod customers;
 pub mod explain;
 pub mod import;
@@ -9,7 +11,10 @@ pub mod login;
 pub mod migrate;
 pub mod operations;
 pub mod page;
+pub mod pipeline;
+pub mod reporting;
 pub mod resolve;
+pub mod rules;
 pub mod run;
 pub mod secrets;
 pub mod sources;
@@ -97,6 +102,10 @@ pub enum Command {
     Run(run::RunArgs),
     /// Bring the databases of the services to the version of this program, without starting them
     Migrate(migrate::MigrateArgs),
+    /// Copy everything the services know, without stopping them
+    Backup(backup::BackupArgs),
+    /// Put a backup back and prove that nothing is missing
+    Restore(backup::RestoreArgs),
     /// Say what is wrong with this installation and how to mend it
     Doctor(doctor::DoctorArgs),
     /// Show, print or check the configuration
@@ -114,6 +123,12 @@ pub enum Command {
     /// The systems records come from
     #[command(subcommand)]
     Sources(sources::SourcesCommand),
+    /// The kinds of foreign systems this program connects to
+    #[command(subcommand)]
+    Connectors(connections::ConnectorsCommand),
+    /// Connections to foreign systems: add, check, run, pause, errors, dead letters
+    #[command(subcommand)]
+    Connections(connections::ConnectionsCommand),
     /// Import a CSV or XLSX file
     Import(import::ImportArgs),
     /// Pairs of records that wait for a person
@@ -124,14 +139,32 @@ pub enum Command {
     /// What people decided on records
     #[command(subcommand)]
     Judgements(stewards::JudgementsCommand),
+    /// Match rule sets: train, evaluate, dry-run, activate, go back
+    #[command(subcommand)]
+    Match(rules::MatchCommand),
     /// Work that takes longer than a call: rebuild, train, dry run…
     #[command(subcommand)]
     Operations(operations::OperationsCommand),
+    /// The sales funnel: board, forecast, opportunities and their moves
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
+    /// Leads: take in, import, assign, convert, give up
+    #[command(subcommand)]
+    Leads(pipeline::leads::LeadsCommand),
+    /// Tasks and reminders: the inbox
+    #[command(subcommand)]
+    Tasks(pipeline::tasks::TasksCommand),
     /// Find which rows of CSV files are one customer, person, product…, on this machine alone
     Resolve(resolve::ResolveArgs),
     /// Keys, passwords and certificates for services in separate processes
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// The customer asset report
+    #[command(subcommand)]
+    Report(reporting::ReportCommand),
+    /// Measures, insights, segments, churn warnings, projections
+    #[command(subcommand)]
+    Metrics(reporting::MetricsCommand),
     /// Users and their roles
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -187,6 +220,8 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
     let done = match cli.command {
         Command::Run(args) => run::run(&global, args, printer).await,
         Command::Migrate(args) => migrate::migrate(&global, args, printer).await,
+        Command::Backup(args) => backup::backup(&global, args, printer).await,
+        Command::Restore(args) => backup::restore(&global, args, printer).await,
         Command::Doctor(args) => doctor::doctor(&global, args, printer).await,
         Command::Config(command) => config::config(&global, command, printer),
         Command::Login(args) => login::login(&global, args, printer).await,
@@ -194,15 +229,25 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Whoami => login::whoami(&global, printer).await,
         Command::Customers(command) => customers::customers(&global, command, printer).await,
         Command::Sources(command) => sources::sources(&global, command, printer).await,
+        Command::Connectors(command) => {
+            connections::connectors(&global, command, printer).await
+        }
+        Command::Connections(command) => {
+            connections::connections(&global, command, printer).await
+        }
         Command::Import(args) => import::import(&global, args, printer).await,
         Command::Reviews(command) => stewards::reviews(&global, command, printer).await,
         Command::Judge(args) => stewards::judge(&global, args, printer).await,
         Command::Judgements(command) => stewards::judgements(&global, command, printer).await,
-        Command::Operations(command) => {
-            operations::operations(&global, command, printer).await
-        }
+        Command::Match(command) => rules::rules(&global, command, printer).await,
+        Command::Operations(command) => operations::operations(&global, command, printer).await,
+        Command::Pipeline(command) => pipeline::pipeline(&global, command, printer).await,
+        Command::Leads(command) => pipeline::leads::leads(&global, command, printer).await,
+        Command::Tasks(command) => pipeline::tasks::tasks(&global, command, printer).await,
         Command::Resolve(args) => resolve::resolve(&args, printer),
         Command::Secrets(command) => secrets::secrets(command, printer),
+        Command::Report(command) => reporting::report(&global, command, printer).await,
+        Command::Metrics(command) => reporting::metrics(&global, command, printer).await,
         Command::Users(command) => users::users(&global, command, printer).await,
     };
     done.map_err(|failure| {

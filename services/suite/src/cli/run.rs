@@ -2,6 +2,7 @@
 
 mod fresh;
 mod sample_import;
+mod sample_pipeline;
 mod summary;
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
@@ -170,6 +171,13 @@ async fn samples(
     let clock = std::sync::Arc::new(SystemClock);
     let peer = jinke_kit::client::connect(endpoint, Credential::Key(key), tls.as_ref(), clock)?;
     let reports = sample_import::import(&peer, data_dir, args.sample_companies).await?;
+    let seeded = sample_pipeline::seed(&peer).await?;
+    printer.line("")?;
+    printer.line(format!(
+        "示例销售数据 sample sales       商机 opportunities {}，线索 leads {}，任务 tasks {}；\
+         看漏斗 see the funnel: jinke pipeline board",
+        seeded.opportunities, seeded.leads, seeded.tasks
+    ))?;
     summary::print(&peer, data_dir, &reports, printer).await
 }
 
