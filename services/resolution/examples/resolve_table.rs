@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             At::Balance
         },
         threads,
+        merge: std::env::var("MERGE").ok().and_then(|t| t.parse().ok()),
         ..Options::default()
     };
     let found = resolve_table(&table, None, &options, &|phase, done, n| {

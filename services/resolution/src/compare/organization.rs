@@ -27,6 +27,7 @@ pub(super) const REGISTRY: &[Registered] = &[
             "cross_script",
             "brand",
             "similar",
+            "different",
             "else",
         ],
     ),
@@ -114,7 +115,8 @@ mod name {
     pub const CROSS: u8 = 6;
     pub const BRAND: u8 = 7;
     pub const SIMILAR: u8 = 8;
-    pub const ELSE: u8 = 9;
+    pub const DIFFERENT: u8 = 9;
+    pub const ELSE: u8 = 10;
 }
 
 pub(super) fn levels(a: &Standardized, b: &Standardized, generic: &dyn Generic) -> Levels {
@@ -133,7 +135,7 @@ pub(super) fn levels(a: &Standardized, b: &Standardized, generic: &dyn Generic) 
     at[0] = level;
     // Evidence that people carry with them (a phone, a contact) says little about two
     // organizations whose names have nothing in common.
-    let other = matches!(level, name::BRAND | name::SIMILAR | name::ELSE);
+    let other = level >= name::BRAND;
     at[1] = region(a, b);
     at[2] = branch(&a.names, &b.names);
     let (found, contradiction) = parts::identifiers(a, b, ask, |i| i.scheme == identifier::USCC);
@@ -215,7 +217,7 @@ fn names(a: &[OrgName], b: &[OrgName]) -> (u8, i32) {
     for x in a {
         for y in b {
             let level = of_names(x, y);
-            if best.0 == name::NULL || level < best.0 {
+            if best.0 == name::NULL || closer(level, best.0) {
                 best = (level, adjustment(level, x, y));
             } else if level == best.0 {
                 best.1 = best.1.max(adjustment(level, x, y));
@@ -223,6 +225,15 @@ fn names(a: &[OrgName], b: &[OrgName]) -> (u8, i32) {
         }
     }
     best
+}
+
+/// Nothing in common is less than clearly different.
+const fn closer(a: u8, b: u8) -> bool {
+    match (a, b) {
+        (name::ELSE, name::DIFFERENT) => true,
+        (name::DIFFERENT, name::ELSE) => false,
+        _ => a < b,
+    }
 }
 
 /// The rarer a shared core, the more it says; only where cores are shared.
@@ -279,7 +290,13 @@ fn of_names(x: &OrgName, y: &OrgName) -> u8 {
         && ((short.brand >= 2 && x.same_head(y))
             || x.same_brand_sound(y)
             || x.within(y, long.core.len() / 3));
-    if alike { name::SIMILAR } else { name::ELSE }
+    if alike {
+        name::SIMILAR
+    } else if x.shares_no_brand(y) {
+        name::DIFFERENT
+    } else {
+        name::ELSE
+    }
 }
 
 /// The Latin brand is the pinyin of the Chinese one, or of its beginning.

@@ -342,8 +342,23 @@ fn strip_legal(text: &mut Vec<char>) {
     }
 }
 
+/// 武侯区 after 成都市: the district of a city that is known, by its full name.
+fn strip_district(text: &mut Vec<char>, region: &mut Region) {
+    if let Some(city) = region.city
+        && let Some((n, district)) = DIVISIONS.district_at_start(city, text)
+        && matches!(text[n - 1], '区' | '县' | '旗' | '市')
+        && text.len() >= n + 2
+    {
+        region.district = region.district.or(Some(district));
+        text.drain(..n);
+    }
+}
+
 fn strip_regions(text: &mut Vec<char>, region: &mut Region) {
-    for _ in 0..3 {
+    for round in 0..3 {
+        if round > 0 {
+            strip_district(text, region);
+        }
         let Some((n, place)) = DIVISIONS.at_start(text) else {
             return;
         };
@@ -460,6 +475,16 @@ impl OrgName {
     /// Whether the first two characters of both cores are the same; both have two.
     pub(crate) fn same_head(&self, other: &Self) -> bool {
         self.print.head == other.print.head
+    }
+    /// Whether two Chinese names have brands without a character in common.
+    pub(crate) fn shares_no_brand(&self, other: &Self) -> bool {
+        let (x, y) = (self.brand_chars(), other.brand_chars());
+        !self.latin
+            && !other.latin
+            && x.len() >= 2
+            && y.len() >= 2
+            && !x.iter().any(|c| other.core.contains(c))
+            && !y.iter().any(|c| self.core.contains(c))
     }
     /// Whether `longer` begins with this core.
     pub(crate) fn begins(&self, longer: &Self) -> bool {
