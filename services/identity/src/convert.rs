@@ -12,8 +12,8 @@ use crate::{
     access::ROLES,
     core::Tokens,
     domain::{
-        AccessState, OrgUnit, Policy, PublicKey, Role, RoleBinding, ServiceAccount,
-        ServiceAccountKey, User,
+        AccessState, Gone, Link, LinkKind, OrgUnit, Policy, PublicKey, Role, RoleBinding,
+        ServiceAccount, ServiceAccountKey, User,
     },
 };
 
@@ -156,6 +156,18 @@ pub(crate) fn org_unit(unit: &OrgUnit) -> pb::OrgUnit {
         etag: etag(unit.revision),
         create_time: Some(timestamp(unit.create_time)),
         update_time: Some(timestamp(unit.update_time)),
+    }
+}
+
+/// A link of a directory as answered.
+pub(crate) fn directory_link(link: Link) -> pb::DirectoryLink {
+    pb::DirectoryLink {
+        resource: match link.kind {
+            LinkKind::OrgUnit => org_unit_name(&link.resource),
+            LinkKind::User => format!("users/{}", link.resource),
+        },
+        external_id: link.external_id,
+        gone: link.gone != Gone::No,
     }
 }
 

@@ -140,3 +140,18 @@ pub(crate) fn too_many(what: &str, most: usize) -> Failure {
     )
     .with("limit", most)
 }
+
+/// A round would disable more members than may go unasked.
+pub(crate) fn too_many_gone(gone: i64, known: i64, most: i64) -> Failure {
+    Failure::new(
+        Code::FailedPrecondition,
+        "DIRECTORY_TOO_MANY_GONE",
+        format!(
+            "{gone} of {known} members are no longer in the directory, and at most {most} may go \
+             unasked; nobody was disabled"
+        ),
+    )
+    .with("gone", gone)
+    .with("known", known)
+    .with("most", most)
+}

@@ -1,4 +1,4 @@
-//! The three gRPC services. Every operation lives in a file of its own below.
+//! The four gRPC services. Every operation lives in a file of its own below.
 //!
 //! Whether the caller may call the method was decided before (`jinke_kit::auth`); an operation
 //! still keeps to the rows of the grant's scope.
@@ -15,6 +15,7 @@ mod delete_role_binding;
 mod delete_service_account_key;
 mod disable_service_account;
 mod disable_user;
+mod enable_service_account;
 mod enable_user;
 mod exchange_token;
 mod get_access_snapshot;
@@ -22,6 +23,8 @@ mod get_caller;
 mod get_org_unit;
 mod get_service_account;
 mod get_user;
+mod link_user;
+mod list_directory_links;
 mod list_org_units;
 mod list_policies;
 mod list_role_bindings;
@@ -36,7 +39,10 @@ mod refresh_token;
 mod reset_password;
 mod revoke_token;
 mod rotate_signing_key;
+mod sync_directory;
 mod update_org_unit;
+mod update_policy;
+mod update_service_account;
 mod update_user;
 mod watch_access_snapshots;
 
@@ -46,6 +52,7 @@ use jinke_kit::{Built, Shutdown, claims, grant, status};
 use jinke_proto::jinke::identity::v1::{
     self as pb,
     access_service_server::{AccessService, AccessServiceServer},
+    directory_service_server::{DirectoryService, DirectoryServiceServer},
     identity_service_server::{IdentityService, IdentityServiceServer},
     token_service_server::{TokenService, TokenServiceServer},
 };
@@ -74,7 +81,9 @@ pub(crate) fn add(
         core: Arc::clone(core),
         shutdown: shutdown.clone(),
     });
+    let directories = DirectoryServiceServer::new(Directories(Arc::clone(core)));
     built
+        .rpc(directories.max_decoding_message_size(request_bytes))
         .rpc(tokens.max_decoding_message_size(request_bytes))
         .rpc(identity.max_decoding_message_size(request_bytes))
         .rpc(access.max_decoding_message_size(request_bytes))
@@ -84,6 +93,8 @@ pub(crate) fn add(
 struct Tokens(Arc<Core>);
 /// `IdentityService`.
 struct Members(Arc<Core>);
+/// `DirectoryService`.
+struct Directories(Arc<Core>);
 /// `AccessService`.
 struct Rights {
     core: Arc<Core>,
@@ -267,6 +278,22 @@ impl IdentityService for Members {
         answer(disable_service_account::run(&self.0, &grant, request.into_inner()).await)
     }
 
+    async fn enable_service_account(
+        &self,
+        request: Request<pb::EnableServiceAccountRequest>,
+    ) -> Result<Response<pb::ServiceAccount>, Status> {
+        let grant = grant(&request)?;
+        answer(enable_service_account::run(&self.0, &grant, request.into_inner()).await)
+    }
+
+    async fn update_service_account(
+        &self,
+        request: Request<pb::UpdateServiceAccountRequest>,
+    ) -> Result<Response<pb::ServiceAccount>, Status> {
+        let grant = grant(&request)?;
+        answer(update_service_account::run(&self.0, &grant, request.into_inner()).await)
+    }
+
     async fn create_service_account_key(
         &self,
         request: Request<pb::CreateServiceAccountKeyRequest>,
@@ -325,6 +352,33 @@ impl IdentityService for Members {
 }
 
 #[tonic::async_trait]
+impl DirectoryService for Directories {
+    async fn sync_directory(
+        &self,
+        request: Request<pb::SyncDirectoryRequest>,
+    ) -> Result<Response<pb::SyncDirectoryResponse>, Status> {
+        let grant = grant(&request)?;
+        answer(sync_directory::run(&self.0, &grant, request.into_inner()).await)
+    }
+
+    async fn list_directory_links(
+        &self,
+        request: Request<pb::ListDirectoryLinksRequest>,
+    ) -> Result<Response<pb::ListDirectoryLinksResponse>, Status> {
+        let grant = grant(&request)?;
+        answer(list_directory_links::run(&self.0, &grant, request.into_inner()).await)
+    }
+
+    async fn link_user(
+        &self,
+        request: Request<pb::LinkUserRequest>,
+    ) -> Result<Response<pb::DirectoryLink>, Status> {
+        let grant = grant(&request)?;
+        answer(link_user::run(&self.0, &grant, request.into_inner()).await)
+    }
+}
+
+#[tonic::async_trait]
 impl AccessService for Rights {
     type WatchAccessSnapshotsStream =
         Pin<Box<dyn Stream<Item = Result<pb::WatchAccessSnapshotsResponse, Status>> + Send>>;
@@ -366,6 +420,14 @@ impl AccessService for Rights {
     ) -> Result<Response<pb::Policy>, Status> {
         let grant = grant(&request)?;
         answer(create_policy::run(&self.core, &grant, request.into_inner()).await)
+    }
+
+    async fn update_policy(
+        &self,
+        request: Request<pb::UpdatePolicyRequest>,
+    ) -> Result<Response<pb::Policy>, Status> {
+        let grant = grant(&request)?;
+        answer(update_policy::run(&self.core, &grant, request.into_inner()).await)
     }
 
     async fn delete_policy(

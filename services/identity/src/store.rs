@@ -6,6 +6,7 @@
 //! | [`accounts`] | `service_accounts`, `service_account_keys` |
 //! | [`org_units`] | `org_units` |
 //! | [`grants`] | `role_bindings`, `policies` |
+//! | [`directories`] | `directories`, `directory_links` |
 //! | [`sessions`] | `sessions`, `refresh_tokens` |
 //! | [`signing_keys`] | `signing_keys` |
 //! | [`state`] | `login_throttle`, `identity_state`, and the whole state of access |
@@ -16,6 +17,7 @@
 pub(crate) mod accounts;
 #[cfg(test)]
 mod conformance;
+pub(crate) mod directories;
 pub(crate) mod grants;
 pub(crate) mod org_units;
 pub(crate) mod sessions;

@@ -94,7 +94,7 @@ pub(crate) async fn run(
 }
 
 /// The kit knows the policy's text, not where in the request it stood.
-fn at_the_field(mut failure: Failure) -> Failure {
+pub(super) fn at_the_field(mut failure: Failure) -> Failure {
     if failure.code == Code::InvalidArgument {
         for violation in &mut failure.violations {
             "policy.cedar".clone_into(&mut violation.field);

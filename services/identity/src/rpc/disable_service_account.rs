@@ -8,7 +8,7 @@ use jinke_types::Failure;
 use super::{get_service_account, once};
 use crate::{
     access, convert,
-    core::Core,
+    core::{Core, Once},
     domain::{Checks, Member, id_in},
     error,
     store::{self, accounts, grants, lock, sessions},
@@ -22,40 +22,54 @@ pub(crate) async fn run(
     request: pb::DisableServiceAccountRequest,
 ) -> Result<pb::ServiceAccount, Failure> {
     let once = once(METHOD, &request.request_id, &request);
-    let name = request.name.as_str();
+    set_disabled(core, grant, &once, &request.name, &request.etag, true).await
+}
+
+/// Disables or enables an account; nothing happens when it is so already.
+pub(super) async fn set_disabled(
+    core: &Core,
+    grant: &Grant,
+    once: &Once<'_>,
+    name: &str,
+    etag: &str,
+    disable: bool,
+) -> Result<pb::ServiceAccount, Failure> {
     let id = id_in("name", "serviceAccounts", name)?;
     let mut checks = Checks::default();
-    checks.request_id(&request.request_id);
+    checks.request_id(once.id);
     checks.done()?;
     let now = core.now();
     core.change(async |mut tx: Tx| {
         let tx = &mut tx;
-        if let Some(done) = core.done_before(tx, grant, &once).await? {
+        if let Some(done) = core.done_before(tx, grant, once).await? {
             return Ok(done);
         }
         tx.lock(lock::MEMBERS).await?;
         let mut account = accounts::get(tx, &grant.scope, id)
             .await?
             .ok_or_else(|| Failure::not_found(name))?;
-        convert::check_etag(&request.etag, account.revision, name)?;
+        convert::check_etag(etag, account.revision, name)?;
         let member = Member::ServiceAccount(id.to_owned());
         access::no_wider(&grant.scope, &grants::bindings_of(tx, &member).await?)?;
-        if !account.disabled {
+        if account.disabled != disable {
             let was = account.revision;
-            account.disabled = true;
+            account.disabled = disable;
             account.revision = store::new_revision(tx).await?;
             account.update_time = now;
             if !accounts::update(tx, &account, was).await? {
                 return Err(error::etag_mismatch(name));
             }
-            sessions::end_of_member(tx, &member, "service account disabled", now).await?;
-            store::log(tx, name.to_owned(), "disabled", account.revision, now);
+            if disable {
+                sessions::end_of_member(tx, &member, "service account disabled", now).await?;
+            }
+            let kind = if disable { "disabled" } else { "enabled" };
+            store::log(tx, name.to_owned(), kind, account.revision, now);
         }
         let outcome = Outcome {
             name: name.to_owned(),
             revision: account.revision,
         };
-        core.completed(tx, grant, &once, outcome).await
+        core.completed(tx, grant, once, outcome).await
     })
     .await?;
     get_service_account::read(core, grant, id).await

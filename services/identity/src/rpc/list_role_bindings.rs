@@ -46,8 +46,8 @@ mod tests {
             let all = list(&house.admin(), "").await.unwrap();
             assert_eq!(
                 all.len(),
-                4,
-                "the administrator, the command line, two services"
+                2 + crate::access::SERVICES.len(),
+                "the administrator, the command line, the services"
             );
             let one = list(&house.admin(), "serviceAccounts/service-connector")
                 .await

@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(all.expires_in.unwrap().seconds, 600);
             let (caller, claims) = house.access().authenticate(&all.access_token).unwrap();
             assert_eq!((caller.name.as_str(), caller.actor), ("users/li.lei", None));
-            assert_eq!(claims.aud, ["customer", "identity"]);
+            assert_eq!(claims.aud, crate::convert::areas().unwrap());
 
             let other = run(&house.core, request(&["customer"]))
                 .await

@@ -156,6 +156,26 @@ pub(crate) async fn insert_policy(tx: &mut Tx, policy: &Policy) -> Result<(), Fa
     taken(inserted, &format!("policies/{}", policy.id)).map(drop)
 }
 
+/// Writes display name, text and revision of a policy that still has the revision `was`; whether
+/// it had.
+pub(crate) async fn update_policy(tx: &mut Tx, policy: &Policy, was: i64) -> Result<bool, Failure> {
+    let touched = tx
+        .execute(
+            "UPDATE policies SET display_name = $1, cedar = $2, revision = $3, update_time = $4 \
+             WHERE id = $5 AND revision = $6",
+            args![
+                &policy.display_name,
+                &policy.cedar,
+                policy.revision,
+                policy.update_time,
+                &policy.id,
+                was
+            ],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
 /// Removes a policy that still has this revision; whether it had.
 pub(crate) async fn delete_policy(tx: &mut Tx, id: &str, was: i64) -> Result<bool, Failure> {
     let gone = tx
