@@ -11,6 +11,7 @@ use jinke_gateway::GatewayService;
 use jinke_identity::Identity;
 use jinke_kit::{Config, Host, Running};
 use jinke_pipeline::Pipeline;
+use jinke_reporting::Reporting;
 use jinke_runner::Connectors;
 use jinke_store::{Database, DatabaseConfig, Migrations, keys::KeyFiles};
 use jinke_types::{Code, Failure};
@@ -26,11 +27,19 @@ pub enum Area {
     Connector,
     /// Leads, opportunities, activities, tasks
     Pipeline,
+    /// Measures, segments, churn warnings, reports
+    Reporting,
 }
 
 impl Area {
     /// All services.
-    pub const ALL: [Self; 4] = [Self::Identity, Self::Customer, Self::Connector, Self::Pipeline];
+    pub const ALL: [Self; 5] = [
+        Self::Identity,
+        Self::Customer,
+        Self::Connector,
+        Self::Pipeline,
+        Self::Reporting,
+    ];
 
     /// Name of the service, as in the configuration.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Area {
             Self::Customer => "customer",
             Self::Connector => "connector",
             Self::Pipeline => "pipeline",
+            Self::Reporting => "reporting",
         }
     }
 }
@@ -74,6 +84,7 @@ pub fn config(layers: &Layers) -> Result<Config, Failure> {
             .service::<Customer>()
             .service::<Connectors>()
             .service::<Pipeline>()
+            .service::<Reporting>()
             .service::<GatewayService>();
         if let Some(file) = &layers.file {
             builder = builder.file(file);
@@ -109,6 +120,7 @@ pub async fn start(config: Config, areas: &[Area]) -> Result<Running, Failure> {
             Area::Customer => host.service::<Customer>(),
             Area::Connector => host.service::<Connectors>(),
             Area::Pipeline => host.service::<Pipeline>(),
+            Area::Reporting => host.service::<Reporting>(),
         };
     }
     if areas == Area::ALL {
@@ -169,6 +181,15 @@ impl Storage {
                     database: section.database(&dir),
                     keys: section.key_files(&dir),
                     migrations: &jinke_pipeline::store::MIGRATIONS,
+                }
+            }
+            Area::Reporting => {
+                let section: jinke_reporting::config::ReportingConfig =
+                    config.section(area.as_str())?;
+                Self {
+                    database: section.database(&dir),
+                    keys: section.key_files(&dir),
+                    migrations: &jinke_reporting::store::MIGRATIONS,
                 }
             }
         })

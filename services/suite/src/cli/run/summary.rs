@@ -1,4 +1,4 @@
-//! The summary after an import, and three commands to try.
+//! The summary after an import, and some commands to try.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ const FEW: i32 = 6;
 /// So many customers are tried for one that such a search finds.
 const TRIED: usize = 20;
 
-/// Prints what is there now, what the imports did, and three commands.
+/// Prints what is there now, what the imports did, and some commands.
 ///
 /// # Errors
 /// What the server answered.
@@ -74,6 +74,10 @@ pub(super) async fn print(
         printer.line(format!("  {jinke} customers search {}", quoted(&term)))?;
         printer.line(format!("  {jinke} customers get {}", customer.name))?;
         printer.line(format!("  {jinke} customers explain {}", customer.name))?;
+        printer.line(format!(
+            "  {jinke} metrics query net_revenue order_count --by grade"
+        ))?;
+        printer.line(format!("  {jinke} report asset"))?;
     }
     printer.line("")
 }

@@ -1,0 +1,8 @@
+//! The reporting service against independent oracles.
+
+mod generate;
+mod measures;
+mod oracle;
+mod projection;
+mod report;
+mod world;

@@ -1,0 +1,554 @@
+//! A slow second opinion on every measure, written from the definitions: days are compared as days,
+//! numbers are fractions of whole numbers, everything is counted pair by pair.
+
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use jinke_reporting::{
+    facts::{Frame, Interaction, Outcome, Transaction},
+    parameters::Parameters,
+};
+use jinke_types::Timestamp;
+use num_bigint::BigInt;
+
+/// A fraction; the denominator is positive.
+#[derive(Clone, Debug)]
+pub struct Fraction(BigInt, BigInt);
+
+fn big(n: i128) -> BigInt {
+    BigInt::from(n)
+}
+
+impl Fraction {
+    pub fn whole(n: i128) -> Self {
+        Self(big(n), big(1))
+    }
+    /// Billionths.
+    pub fn nanos(n: i128) -> Self {
+        Self(big(n), big(1_000_000_000))
+    }
+    pub fn plus(&self, o: &Self) -> Self {
+        Self(&self.0 * &o.1 + &o.0 * &self.1, &self.1 * &o.1)
+    }
+    pub fn times(&self, o: &Self) -> Self {
+        Self(&self.0 * &o.0, &self.1 * &o.1)
+    }
+    pub fn over(&self, o: &Self) -> Option<Self> {
+        match o.0.cmp(&big(0)) {
+            Ordering::Equal => None,
+            Ordering::Greater => Some(Self(&self.0 * &o.1, &self.1 * &o.0)),
+            Ordering::Less => Some(Self(-(&self.0 * &o.1), -(&self.1 * &o.0))),
+        }
+    }
+    /// The nearest billionth; of two equally near the even one.
+    pub fn rounded(&self) -> i128 {
+        let scaled = &self.0 * big(1_000_000_000);
+        let mut low = &scaled / &self.1;
+        if &low * &self.1 > scaled {
+            low -= 1;
+        }
+        let twice = (&scaled - &low * &self.1) * 2;
+        let up = match twice.cmp(&self.1) {
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => &low % 2 != big(0),
+        };
+        i128::try_from(if up { low + 1 } else { low }).unwrap()
+    }
+}
+
+/// The facts with what is asked of them.
+pub struct Oracle<'a> {
+    pub frame: &'a Frame,
+    pub p: &'a Parameters,
+    pub zone: Tz,
+    pub start: NaiveDate,
+    pub end: NaiveDate,
+}
+
+/// Scores of one customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scores {
+    pub r: i32,
+    pub f: i32,
+    pub m: i32,
+    pub points: i32,
+    pub grade: u8,
+}
+
+pub fn last_of_month(year: i32, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+pub fn months_later(day: NaiveDate, months: i32) -> NaiveDate {
+    let count = day.year() * 12 + day.month0() as i32 + months;
+    let (year, month) = (count.div_euclid(12), count.rem_euclid(12) as u32 + 1);
+    NaiveDate::from_ymd_opt(year, month, day.day().min(last_of_month(year, month))).unwrap()
+}
+
+impl Oracle<'_> {
+    pub fn day(&self, t: Timestamp) -> NaiveDate {
+        DateTime::from_timestamp_micros(t.0)
+            .unwrap()
+            .with_timezone(&self.zone)
+            .date_naive()
+    }
+    fn within(&self, t: Timestamp) -> bool {
+        (self.start..=self.end).contains(&self.day(t))
+    }
+    fn of(&self, customer: u32) -> Vec<&Transaction> {
+        let all = self.frame.transactions.iter();
+        all.filter(|t| t.customer == customer).collect()
+    }
+    fn orders(&self, customer: u32) -> Vec<&Transaction> {
+        let mut list = self.of(customer);
+        list.retain(|t| self.is_order(t));
+        list
+    }
+    fn is_order(&self, t: &Transaction) -> bool {
+        !t.cancelled && t.kind == self.p.basis && !(t.has_amount && (t.units < 0 || t.nanos < 0))
+    }
+    /// What it adds to revenue, rounded to billionths.
+    fn revenue(&self, t: &Transaction) -> Option<i128> {
+        if t.cancelled || !t.has_amount {
+            return None;
+        }
+        let refund = t.kind == 4 || (t.kind == self.p.basis && (t.units < 0 || t.nanos < 0));
+        if !refund && t.kind != self.p.basis {
+            return None;
+        }
+        let amount = i128::from(t.units) * 1_000_000_000 + i128::from(t.nanos);
+        let amount = if refund { -amount.abs() } else { amount };
+        self.converted(amount, t.currency)
+    }
+    fn converted(&self, amount: i128, currency: u16) -> Option<i128> {
+        let code = &self.frame.currencies[usize::from(currency)];
+        if *code == self.p.currency {
+            return Some(amount);
+        }
+        let rate = *self.p.rates.get(code)?;
+        Some(
+            Fraction::nanos(amount)
+                .times(&Fraction::nanos(rate))
+                .rounded(),
+        )
+    }
+    fn counts(&self, customer: u32) -> bool {
+        self.p
+            .counts(self.frame.customers[customer as usize].person)
+    }
+    fn customers(&self) -> Vec<u32> {
+        (0..self.frame.customers.len() as u32)
+            .filter(|c| self.counts(*c))
+            .collect()
+    }
+    fn interactions(&self, customer: u32) -> Vec<&Interaction> {
+        let all = self.frame.interactions.iter();
+        all.filter(|i| i.customer == customer).collect()
+    }
+    fn known(&self) -> Vec<u32> {
+        let mut list = self.customers();
+        list.retain(|c| {
+            let customer = &self.frame.customers[*c as usize];
+            !customer.deleted
+                && (self.day(customer.create_time) <= self.end
+                    || self.of(*c).iter().any(|t| self.day(t.time) <= self.end)
+                    || self
+                        .interactions(*c)
+                        .iter()
+                        .any(|i| self.day(i.time) <= self.end))
+        });
+        list
+    }
+    fn ordered(&self, customer: u32, from: NaiveDate, to: NaiveDate) -> usize {
+        let list = self.orders(customer);
+        list.iter()
+            .filter(|t| (from..=to).contains(&self.day(t.time)))
+            .count()
+    }
+    fn before(&self) -> (NaiveDate, NaiveDate) {
+        let end = self.start - TimeDelta::days(1);
+        let after = self.end + TimeDelta::days(1);
+        if self.start.day() == 1 && after.day() == 1 {
+            let months = (after.year() - self.start.year()) * 12 + after.month() as i32
+                - self.start.month() as i32;
+            return (months_later(self.start, -months), end);
+        }
+        (end - (self.end - self.start), end)
+    }
+    fn dormant(&self, customer: u32) -> bool {
+        let eve = self.start - TimeDelta::days(1);
+        let last = self
+            .orders(customer)
+            .iter()
+            .map(|t| self.day(t.time))
+            .filter(|d| *d <= eve)
+            .max();
+        last.is_some_and(|last| months_later(last, self.p.dormant_months) <= eve)
+    }
+
+    /// Recency, frequency, monetary of a customer, when it has them.
+    fn rfm(&self, customer: u32) -> Option<(i64, i64, i128)> {
+        let start = months_later(self.end, -self.p.rfm_months);
+        let within = |t: &&&Transaction| {
+            let day = self.day(t.time);
+            day > start && day <= self.end
+        };
+        let orders = self.orders(customer);
+        let frequency = orders.iter().filter(within).count() as i64;
+        let last = orders
+            .iter()
+            .map(|t| self.day(t.time))
+            .filter(|d| *d <= self.end)
+            .max()?;
+        let all = self.of(customer);
+        let amounts: Vec<i128> = all
+            .iter()
+            .filter(within)
+            .filter_map(|t| self.revenue(t))
+            .collect();
+        if frequency == 0 || amounts.is_empty() {
+            return None;
+        }
+        Some((
+            (self.end - last).num_days(),
+            frequency,
+            amounts.iter().sum(),
+        ))
+    }
+
+    pub fn scores(&self, customer: u32) -> Option<Scores> {
+        let mine = self.rfm(customer)?;
+        let all: Vec<_> = self
+            .customers()
+            .into_iter()
+            .filter_map(|c| self.rfm(c))
+            .collect();
+        let score = |worse: &dyn Fn(&(i64, i64, i128)) -> bool| {
+            1 + (5 * all.iter().filter(|o| worse(o)).count() / all.len()) as i32
+        };
+        let r = score(&|o| o.0 > mine.0);
+        let f = score(&|o| o.1 < mine.1);
+        let m = score(&|o| o.2 < mine.2);
+        let g = self.p.grading;
+        let points = g.recency * r + g.frequency * f + g.monetary * m;
+        let grade = if points >= g.a {
+            1
+        } else if points >= g.b {
+            2
+        } else {
+            3
+        };
+        Some(Scores {
+            r,
+            f,
+            m,
+            points,
+            grade,
+        })
+    }
+
+    pub fn stage(&self, customer: u32) -> &'static str {
+        let days: Vec<NaiveDate> = self
+            .orders(customer)
+            .iter()
+            .map(|t| self.day(t.time))
+            .filter(|d| *d <= self.end)
+            .collect();
+        let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else {
+            return "potential";
+        };
+        if months_later(*last, self.p.lost_months) <= self.end {
+            "lost"
+        } else if months_later(*last, self.p.dormant_months) <= self.end {
+            "dormant"
+        } else if days.len() >= self.p.loyal_orders {
+            "loyal"
+        } else if self.end < months_later(*first, self.p.new_months) {
+            "new"
+        } else {
+            "active"
+        }
+    }
+
+    pub fn clv_simple(&self, customer: u32) -> Option<i128> {
+        let (_, frequency, monetary) = self.rfm(customer)?;
+        let order_value = Fraction::nanos(monetary).over(&Fraction::whole(frequency.into()))?;
+        let a_year = Fraction::whole(i128::from(frequency) * 12)
+            .over(&Fraction::whole(self.p.rfm_months.into()))?;
+        let value = order_value
+            .times(&a_year)
+            .times(&Fraction::nanos(self.p.lifetime_years))
+            .times(&Fraction::nanos(self.p.margin.unwrap_or(1_000_000_000)));
+        Some(value.rounded())
+    }
+
+    pub fn clv_discounted(&self, customer: u32) -> Option<i128> {
+        let first = self
+            .orders(customer)
+            .iter()
+            .map(|t| self.day(t.time))
+            .filter(|d| *d <= self.end)
+            .min()?;
+        let amounts: Vec<(NaiveDate, i128)> = self
+            .of(customer)
+            .iter()
+            .filter(|t| self.day(t.time) <= self.end)
+            .filter_map(|t| Some((self.day(t.time), self.revenue(t)?)))
+            .collect();
+        if amounts.is_empty() {
+            return None;
+        }
+        let mut value = Fraction::whole(0);
+        let mut factor = Fraction::whole(1);
+        let growth = Fraction::nanos(1_000_000_000 + self.p.discount_rate);
+        for year in 0..=self.p.discount_years {
+            let (from, to) = (
+                months_later(first, 12 * year as i32),
+                months_later(first, 12 * (year as i32 + 1)),
+            );
+            if year > 0 && from > self.end {
+                break;
+            }
+            // What came before the first order belongs to the first year.
+            let sum: i128 = amounts
+                .iter()
+                .filter(|(day, _)| (*day >= from || year == 0) && *day < to)
+                .map(|a| a.1)
+                .sum();
+            let flow = match self.p.margin {
+                None => sum,
+                Some(margin) => Fraction::nanos(sum)
+                    .times(&Fraction::nanos(margin))
+                    .rounded(),
+            };
+            value = value.plus(&Fraction::nanos(flow).times(&factor));
+            factor = factor.over(&growth)?;
+        }
+        Some(value.rounded())
+    }
+
+    /// The value of a measure.
+    pub fn value(&self, measure: &str) -> Option<i128> {
+        let one = |yes: bool| i128::from(yes);
+        let share = |list: Vec<bool>| {
+            let yes = list.iter().filter(|y| **y).count() as i128;
+            Fraction::whole(yes).over(&Fraction::whole(list.len() as i128))
+        };
+        let mean = |list: Vec<i128>| {
+            let sum = Fraction::nanos(list.iter().sum());
+            sum.over(&Fraction::whole(list.len() as i128))
+        };
+        let total =
+            |list: Vec<i128>| (!list.is_empty()).then(|| Fraction::nanos(list.iter().sum()));
+        let (was, eve) = self.before();
+        let counted = || {
+            let all = self.frame.transactions.iter();
+            all.filter(|t| self.within(t.time) && self.counts(t.customer))
+        };
+        let revenue = || {
+            counted()
+                .filter_map(|t| self.revenue(t))
+                .collect::<Vec<_>>()
+        };
+        let orders = || counted().filter(|t| self.is_order(t)).count() as i128;
+        let in_period = |c: u32| self.ordered(c, self.start, self.end);
+        let clv = |of: &dyn Fn(u32) -> Option<i128>| {
+            self.customers()
+                .into_iter()
+                .filter_map(of)
+                .collect::<Vec<_>>()
+        };
+        let cohort = || {
+            let list = self.customers().into_iter();
+            list.filter(|c| self.ordered(*c, was, eve) > 0)
+        };
+        let found: Option<Fraction> = match measure {
+            "customer_count" => Some(Fraction::whole(self.known().len() as i128)),
+            "new_customer_count" => {
+                let new = self.customers().into_iter().filter(|c| {
+                    let first = self.orders(*c).iter().map(|t| self.day(t.time)).min();
+                    first.is_some_and(|d| (self.start..=self.end).contains(&d))
+                });
+                Some(Fraction::whole(new.count() as i128))
+            }
+            "retention_rate" => share(cohort().map(|c| in_period(c) > 0).collect()),
+            "churn_rate" => share(cohort().map(|c| in_period(c) == 0).collect()),
+            "activity_rate" => share(
+                self.known()
+                    .into_iter()
+                    .map(|c| {
+                        in_period(c) > 0 || self.interactions(c).iter().any(|i| self.within(i.time))
+                    })
+                    .collect(),
+            ),
+            "reactivation_rate" => {
+                let list = self.customers().into_iter().filter(|c| self.dormant(*c));
+                share(list.map(|c| in_period(c) > 0).collect())
+            }
+            "reactivated_value_share" => {
+                let back: i128 = counted()
+                    .filter(|t| self.dormant(t.customer))
+                    .filter_map(|t| self.revenue(t))
+                    .sum();
+                total(revenue()).and_then(|all| Fraction::nanos(back).over(&all))
+            }
+            "repurchase_rate" => {
+                let list = self.customers().into_iter().filter(|c| in_period(*c) > 0);
+                share(list.map(|c| in_period(c) > 1).collect())
+            }
+            "repurchase_interval_days" => {
+                let mut gaps = Vec::new();
+                for c in self.customers() {
+                    let mut list = self.orders(c);
+                    list.sort_by_key(|t| (t.time, t.id));
+                    for pair in list.windows(2) {
+                        if self.within(pair[1].time) {
+                            let days = self.day(pair[1].time) - self.day(pair[0].time);
+                            gaps.push(i128::from(days.num_days()) * 1_000_000_000);
+                        }
+                    }
+                }
+                mean(gaps)
+            }
+            "field_coverage" => {
+                let known = self.known();
+                let filled: usize = known
+                    .iter()
+                    .map(|c| self.frame.customers[*c as usize].filled.len())
+                    .sum();
+                Fraction::whole(filled as i128).over(&Fraction::whole(known.len() as i128 * 10))
+            }
+            "net_revenue" => total(revenue()),
+            "order_count" => Some(Fraction::whole(orders())),
+            "average_order_value" => {
+                let orders = counted().filter(|t| self.is_order(t) && self.revenue(t).is_some());
+                let count = orders.count() as i128;
+                total(revenue()).and_then(|all| all.over(&Fraction::whole(count)))
+            }
+            "clv_simple" => mean(clv(&|c| self.clv_simple(c))),
+            "clv_simple_total" => total(clv(&|c| self.clv_simple(c))),
+            "clv_discounted" => mean(clv(&|c| self.clv_discounted(c))),
+            "clv_discounted_total" => total(clv(&|c| self.clv_discounted(c))),
+            "complaint_count" => Some(Fraction::whole(
+                counted().filter(|t| t.kind == 6 && !t.cancelled).count() as i128,
+            )),
+            "interaction_count" => Some(Fraction::whole(self.met().count() as i128)),
+            "nps" => mean(
+                self.met()
+                    .filter_map(|i| i.rating)
+                    .filter(|r| r.0)
+                    .map(|r| {
+                        let tenths = r.1 / 1_000_000_000;
+                        (one(tenths >= 9) - one(tenths <= 6)) * 100_000_000_000
+                    })
+                    .collect(),
+            ),
+            "csat" => mean(
+                self.met()
+                    .filter_map(|i| i.rating)
+                    .filter(|r| !r.0)
+                    .map(|r| r.1)
+                    .collect(),
+            ),
+            _ => self.sales(measure),
+        };
+        found.map(|f| f.rounded())
+    }
+
+    fn met(&self) -> impl Iterator<Item = &Interaction> {
+        let all = self.frame.interactions.iter();
+        all.filter(|i| self.counts(i.customer) && self.within(i.time))
+    }
+
+    fn sales(&self, measure: &str) -> Option<Fraction> {
+        let frame = self.frame;
+        let mine = || {
+            (0_u32..)
+                .zip(&frame.opportunities)
+                .filter(|(_, o)| self.counts(o.customer))
+        };
+        match measure {
+            "win_rate" => {
+                let ended: Vec<bool> = mine()
+                    .filter(|(_, o)| o.outcome_time.is_some_and(|t| self.within(t)))
+                    .map(|(_, o)| o.outcome == Outcome::Won)
+                    .collect();
+                let won = ended.iter().filter(|w| **w).count() as i128;
+                Fraction::whole(won).over(&Fraction::whole(ended.len() as i128))
+            }
+            "sales_cycle_days_median" | "sales_cycle_days_p90" => {
+                let mut days: Vec<i128> = mine()
+                    .filter(|(_, o)| o.outcome == Outcome::Won)
+                    .filter_map(|(_, o)| Some((o, o.outcome_time?)))
+                    .filter(|(_, t)| self.within(*t))
+                    .map(|(o, t)| {
+                        let micros = Fraction::whole(i128::from(t.0 - o.create_time.0));
+                        micros
+                            .over(&Fraction::whole(86_400_000_000))
+                            .unwrap()
+                            .rounded()
+                    })
+                    .collect();
+                days.sort_unstable();
+                if days.is_empty() {
+                    return None;
+                }
+                if measure.ends_with("median") {
+                    let (a, b) = (days[(days.len() - 1) / 2], days[days.len() / 2]);
+                    return Fraction::nanos(a + b).over(&Fraction::whole(2));
+                }
+                let rank = days
+                    .iter()
+                    .find(|d| days.iter().filter(|o| o <= d).count() * 10 >= days.len() * 9);
+                rank.map(|d| Fraction::nanos(*d))
+            }
+            "stage_conversion_rate" => {
+                let stages = &frame.stages["default"];
+                let (mut reached, mut beyond) = (0_i128, 0_i128);
+                for (n, o) in mine().filter(|(_, o)| self.within(o.create_time)) {
+                    let far = frame
+                        .transitions
+                        .iter()
+                        .filter(|t| t.opportunity == n)
+                        .filter_map(|t| stages.iter().position(|s| s.id == t.stage))
+                        .max();
+                    let Some(far) = far else { continue };
+                    for (i, stage) in stages.iter().enumerate().take(far + 1) {
+                        let final_one = stage.after_win && i + 1 == stages.len();
+                        if !final_one {
+                            reached += 1;
+                            let won = o.outcome == Outcome::Won && !stage.after_win;
+                            beyond += i128::from(far > i || won);
+                        }
+                    }
+                }
+                Fraction::whole(beyond).over(&Fraction::whole(reached))
+            }
+            "forecast_amount" => {
+                let list: Vec<i128> = mine()
+                    .filter(|(_, o)| o.outcome == Outcome::Open)
+                    .filter_map(|(_, o)| {
+                        let day = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap()
+                            + TimeDelta::days(o.close_day?.into());
+                        if !(self.start..=self.end).contains(&day) {
+                            return None;
+                        }
+                        let (amount, currency) = o.amount?;
+                        let amount = Fraction::nanos(self.converted(amount, currency)?);
+                        let percent = Fraction(big(o.probability.into()), big(100));
+                        Some(amount.times(&percent).rounded())
+                    })
+                    .collect();
+                (!list.is_empty()).then(|| Fraction::nanos(list.iter().sum()))
+            }
+            other => panic!("the oracle knows no {other}"),
+        }
+    }
+}

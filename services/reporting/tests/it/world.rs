@@ -1,0 +1,321 @@
+//! A world of records and customers that tells of its changes by feeds: what the customer and pipeline
+//! services promise, in a hundred lines.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use jinke_reporting::{
+    facts::Stage,
+    feed::{
+        Change, CustomerState, Feeds, InteractionState, OpportunityState, Page, SourceState,
+        TransactionState, TransitionState,
+    },
+};
+use jinke_types::{Code, Failure, Timestamp};
+
+use crate::generate::Dice;
+
+/// What is, and what was told of it.
+#[derive(Default)]
+pub struct State {
+    /// Party records: number → (source, customer).
+    parties: BTreeMap<i64, (&'static str, i64)>,
+    transactions: BTreeMap<i64, TransactionState>,
+    interactions: BTreeMap<i64, InteractionState>,
+    opportunities: BTreeMap<i64, (OpportunityState, Vec<TransitionState>)>,
+    next: i64,
+    logs: BTreeMap<&'static str, Vec<(i64, i64)>>,
+}
+
+/// Feeds over a state; some calls fail.
+pub struct World {
+    pub state: Mutex<State>,
+    dice: Dice,
+    /// Percent of calls that fail.
+    failing: u64,
+}
+
+const SOURCES: [(&str, &str, bool); 3] = [
+    ("erp", "", true),
+    ("east", "orgUnits/east", false),
+    ("west", "orgUnits/west", false),
+];
+
+impl World {
+    pub fn new(seed: u64, failing: u64) -> Self {
+        Self {
+            state: Mutex::default(),
+            dice: Dice::new(seed),
+            failing,
+        }
+    }
+
+    /// Lets some things happen.
+    pub fn happen(&self, events: usize) {
+        let mut s = self.state.lock().unwrap();
+        for _ in 0..events {
+            s.one(&self.dice);
+        }
+    }
+
+    /// Net revenue by customer in billionths, straight from the records.
+    pub fn revenue(&self) -> BTreeMap<i64, i128> {
+        let s = self.state.lock().unwrap();
+        let mut out = BTreeMap::new();
+        for t in s.transactions.values() {
+            let Some((_, customer)) = t.party.1.parse().ok().and_then(|n: i64| s.parties.get(&n))
+            else {
+                continue;
+            };
+            let (_, units, nanos) = t.amount.clone().unwrap();
+            *out.entry(*customer).or_default() +=
+                i128::from(units) * 1_000_000_000 + i128::from(nanos);
+        }
+        out
+    }
+}
+
+impl State {
+    fn log(&mut self, feed: &'static str, id: i64) {
+        self.next += 1;
+        let position = self.next;
+        self.logs.entry(feed).or_default().push((position, id));
+    }
+
+    fn some<T: Copy>(dice: &Dice, list: impl Iterator<Item = T>) -> Option<T> {
+        let all: Vec<T> = list.collect();
+        (!all.is_empty()).then(|| all[dice.below(all.len() as u64) as usize])
+    }
+
+    fn one(&mut self, dice: &Dice) {
+        self.next += 1;
+        let id = self.next;
+        let time = Timestamp(1_750_000_000_000_000 + dice.below(30_000_000) as i64 * 1_000_000);
+        let party = Self::some(dice, self.parties.keys().copied());
+        match dice.below(12) {
+            // A record that is a customer of its own.
+            0..2 => {
+                let source = SOURCES[dice.below(3) as usize].0;
+                self.parties.insert(id, (source, id));
+                self.log("customers", id);
+            }
+            // Two customers merge: the earlier id stays.
+            2 => {
+                let other = Self::some(dice, self.parties.keys().copied());
+                if let (Some(a), Some(b)) = (party, other) {
+                    let (a, b) = (self.parties[&a].1, self.parties[&b].1);
+                    for (_, customer) in self.parties.values_mut() {
+                        if *customer == a.max(b) {
+                            *customer = a.min(b);
+                        }
+                    }
+                    self.log("customers", a);
+                    self.log("customers", b);
+                }
+            }
+            // A record leaves, and is a customer of its own again.
+            3 => {
+                if let Some(n) = party {
+                    let old = self.parties[&n].1;
+                    if old != n {
+                        self.parties.get_mut(&n).unwrap().1 = n;
+                        self.log("customers", old);
+                        self.log("customers", n);
+                    }
+                }
+            }
+            // A record is erased; the id passes to the earliest that remains.
+            4 if dice.chance(40) => {
+                if let Some(n) = party {
+                    let old = self.parties.remove(&n).unwrap().1;
+                    let rest: Vec<i64> = self
+                        .parties
+                        .iter()
+                        .filter(|(_, p)| p.1 == old)
+                        .map(|(no, _)| *no)
+                        .collect();
+                    let heir = rest.first().copied().unwrap_or(old);
+                    for no in rest {
+                        self.parties.get_mut(&no).unwrap().1 = heir;
+                    }
+                    self.log("customers", old);
+                    self.log("customers", heir);
+                }
+            }
+            // A transaction, of a party that may not be there (any more, or yet).
+            4..8 => {
+                let of = match party {
+                    Some(n) if dice.chance(85) => n,
+                    _ => 1 + dice.below(id as u64 + 20) as i64,
+                };
+                let source = self.parties.get(&of).map_or("erp", |p| p.0);
+                let own = SOURCES[dice.below(3) as usize].0;
+                let transaction = TransactionState {
+                    id,
+                    key: (own.to_owned(), format!("T{id}")),
+                    party: (source.to_owned(), of.to_string()),
+                    kind: 1,
+                    time,
+                    status: String::new(),
+                    amount: Some(("CNY".to_owned(), 1 + dice.below(500) as i64, 250_000_000)),
+                    lines: vec![("P1".to_owned(), Some((1, 0)))],
+                };
+                self.transactions.insert(id, transaction);
+                self.log("timeline", id);
+            }
+            8 => {
+                if let Some(n) = Self::some(dice, self.transactions.keys().copied()) {
+                    if dice.chance(50) {
+                        self.transactions.remove(&n);
+                    } else if let Some(t) = self.transactions.get_mut(&n) {
+                        t.amount = Some(("CNY".to_owned(), dice.below(900) as i64, 0));
+                        t.lines.clear();
+                    }
+                    self.log("timeline", n);
+                }
+            }
+            9 => {
+                let of = party.unwrap_or(1);
+                let source = self.parties.get(&of).map_or("erp", |p| p.0);
+                let interaction = InteractionState {
+                    id,
+                    key: ("erp".to_owned(), format!("I{id}")),
+                    party: Some((source.to_owned(), of.to_string())),
+                    time,
+                    channel: "wecom".to_owned(),
+                    ..InteractionState::default()
+                };
+                self.interactions.insert(id, interaction);
+                self.log("timeline", id);
+            }
+            _ => self.sell(dice, id, time, party),
+        }
+    }
+
+    fn sell(&mut self, dice: &Dice, id: i64, time: Timestamp, party: Option<i64>) {
+        let old = Self::some(dice, self.opportunities.keys().copied());
+        let n = match (old, party) {
+            (Some(n), _) if dice.chance(60) => n,
+            (_, Some(party)) => {
+                let opportunity = OpportunityState {
+                    id,
+                    address: party,
+                    pipeline: "default".to_owned(),
+                    stage: "lead".to_owned(),
+                    outcome: 1,
+                    org_unit: "orgUnits/east".to_owned(),
+                    create_time: time,
+                    ..OpportunityState::default()
+                };
+                self.opportunities.insert(id, (opportunity, Vec::new()));
+                id
+            }
+            _ => return,
+        };
+        if let Some((o, moves)) = self.opportunities.get_mut(&n) {
+            o.stage = ["lead", "plan", "sign"][dice.below(3) as usize].to_owned();
+            moves.push(TransitionState {
+                opportunity: n,
+                number: moves.len() as i64 + 1,
+                outcome: 1,
+                pipeline: "default".to_owned(),
+                stage: o.stage.clone(),
+                time,
+            });
+        }
+        self.log("pipeline", n);
+    }
+
+    /// A change of a feed, as things are now.
+    fn change(&self, feed: &str, id: i64) -> Vec<Change> {
+        match feed {
+            "customers" => {
+                let records: Vec<_> = self
+                    .parties
+                    .iter()
+                    .filter(|(_, p)| p.1 == id)
+                    .map(|(no, p)| (p.0.to_owned(), no.to_string(), *no))
+                    .collect();
+                let state = (!records.is_empty()).then(|| {
+                    Box::new(CustomerState {
+                        name: format!("客户 {id}"),
+                        name_source: records[0].0.clone(),
+                        create_time: Timestamp(id),
+                        values: vec![("province", "浙江省".to_owned(), records[0].0.clone())],
+                        records,
+                        ..CustomerState::default()
+                    })
+                });
+                vec![Change::Customer(id, state)]
+            }
+            "timeline" => match (self.transactions.get(&id), self.interactions.get(&id)) {
+                (Some(t), _) => vec![Change::Transaction(Box::new(t.clone()))],
+                (_, Some(i)) => vec![Change::Interaction(Box::new(i.clone()))],
+                _ => vec![Change::Gone(id)],
+            },
+            _ => {
+                let (opportunity, moves) = &self.opportunities[&id];
+                let stages = ["lead", "plan", "sign"]
+                    .map(|s| Stage {
+                        id: s.to_owned(),
+                        name: s.to_owned(),
+                        after_win: false,
+                    })
+                    .to_vec();
+                let mut changes: Vec<Change> = moves
+                    .iter()
+                    .map(|m| Change::Transition(Box::new(m.clone())))
+                    .collect();
+                changes.push(Change::Opportunity(Box::new(opportunity.clone())));
+                changes.push(Change::Pipeline(
+                    "default".to_owned(),
+                    "默认".to_owned(),
+                    stages,
+                ));
+                changes
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Feeds for World {
+    async fn page(&self, feed: &'static str, token: &str) -> Result<Page, Failure> {
+        tokio::task::yield_now().await;
+        if self.dice.chance(self.failing) {
+            return Err(Failure::new(Code::Unavailable, "TEST_AWAY", "away"));
+        }
+        let s = self.state.lock().unwrap();
+        let after: i64 = if token.is_empty() {
+            0
+        } else {
+            token.parse().unwrap()
+        };
+        let log = s.logs.get(feed).map(Vec::as_slice).unwrap_or_default();
+        let size = 1 + self.dice.below(7) as usize;
+        let page: Vec<_> = log.iter().filter(|c| c.0 > after).take(size).collect();
+        Ok(Page {
+            changes: page.iter().flat_map(|c| s.change(feed, c.1)).collect(),
+            next: page
+                .last()
+                .map_or_else(|| token.to_owned(), |c| c.0.to_string()),
+            position: page.last().map(|c| c.0),
+            time: page.last().map(|c| Timestamp(c.0)),
+        })
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceState>, Failure> {
+        let names: BTreeSet<_> = SOURCES.into_iter().collect();
+        Ok(names
+            .into_iter()
+            .map(|(id, org_unit, shared)| SourceState {
+                id: id.to_owned(),
+                name: id.to_owned(),
+                org_unit: org_unit.to_owned(),
+                shared,
+            })
+            .collect())
+    }
+}
