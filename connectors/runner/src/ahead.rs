@@ -55,6 +55,11 @@ impl PageReader {
         Self { pages, task }
     }
 
+    /// A page that is there already.
+    pub(crate) fn ready(&mut self) -> Option<Result<Page, PullError>> {
+        self.pages.try_recv().ok()
+    }
+
     pub(crate) async fn next(&mut self) -> Option<Result<Page, PullError>> {
         self.pages.recv().await
     }

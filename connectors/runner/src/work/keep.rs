@@ -15,7 +15,6 @@ use tokio::{
     sync::Semaphore,
     task::{Id, JoinSet},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{errors, events, outbox, run};
 use crate::{
@@ -34,8 +33,6 @@ pub(super) struct Led {
     pub(super) id: String,
     /// Every write begins with [`lease::guard`] of it.
     pub(super) lease: Lease,
-    /// The process stops, or the lease is lost.
-    pub(super) stop: CancellationToken,
 }
 
 /// Leads what is due until the process stops. Never fails: what goes wrong is logged and tried
@@ -127,18 +124,16 @@ async fn lead(core: &Core, id: &str) -> Result<Option<Led>, Failure> {
         core: core.clone(),
         id: id.to_owned(),
         lease,
-        stop: CancellationToken::new(),
     }))
 }
 
 /// Works until nothing is due, then gives the lease back.
 async fn keep(led: Led) {
-    let renewing = tokio::spawn(renew(led.clone()));
+    // One task for both: whatever ends the work ends the renewing, a panic too.
     let worked = tokio::select! {
         worked = work(&led) => worked,
-        () = led.stop.cancelled() => Ok(()),
+        () = renew(&led) => Ok(()),
     };
-    renewing.abort();
     if let Err(failure) = worked
         && failure.reason != "LEASE_LOST"
     {
@@ -159,9 +154,9 @@ async fn keep(led: Led) {
     led.core.wake();
 }
 
-/// Prolongs the lease until it is lost. A database that is away is asked again while the term
-/// lasts.
-async fn renew(led: Led) {
+/// Prolongs the lease until it is lost or the process stops. A database that is away is asked
+/// again while the term lasts.
+async fn renew(led: &Led) {
     let core = &led.core;
     let third = core.limits.lease / 3;
     let mut good_until = led.lease.end;
@@ -184,7 +179,6 @@ async fn renew(led: Led) {
             Err(failure) => tracing::warn!(connection = led.id, %failure, "the lease waits"),
         }
     }
-    led.stop.cancel();
 }
 
 /// The jobs of a connection that may go on at the same time.

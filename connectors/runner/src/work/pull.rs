@@ -154,7 +154,21 @@ impl<'a> Pulling<'a> {
     }
 
     async fn pages(mut self) -> Result<(), Ended> {
-        while let Some(page) = self.pages.next().await {
+        loop {
+            let page = match self.pages.ready() {
+                Some(page) => page,
+                None => {
+                    // The foreign system is the slower one: what is there need not wait for more.
+                    if !self.batcher.is_empty() {
+                        let early = self.batcher.take();
+                        self.send(early).await?;
+                    }
+                    match self.pages.next().await {
+                        Some(page) => page,
+                        None => break,
+                    }
+                }
+            };
             let mut page = match page {
                 Ok(page) => page,
                 Err(error) => {

@@ -182,8 +182,12 @@ impl Work {
             RunKind::Pull => pull::stream(self, schema).await,
             RunKind::Sweep => sweep::stream(self, schema).await,
         };
-        let progress = self.run.stream(&schema.stream);
+        let (findings, stream) = (&self.run.findings, &schema.stream);
+        let asks = !self.run.approved && findings.iter().any(|f| f.stream == *stream);
+        let progress = self.run.stream(stream);
         match done {
+            // Its sweep waits for consent, and is then made anew.
+            Ok(()) if asks => progress.state = StreamState::Pending,
             Ok(()) => progress.state = StreamState::Done,
             Err(Trouble::Here(problem)) => {
                 progress.state = StreamState::Failed;
