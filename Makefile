@@ -96,7 +96,7 @@ quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many
 	cargo build --workspace --bins
 	cargo test --workspace --no-run
-	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-tests -- --nocapture soak
+	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-pipeline -p jinke-tests -- --nocapture soak
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 50
 
 .PHONY: clean

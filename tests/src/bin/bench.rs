@@ -1,7 +1,10 @@
 //! `make bench`: sustained ingest through gRPC on both engines, beside a bare batched upsert in
-//! the same run. Arguments: number of records (100,000), batch size (500), clients (2).
+//! the same run. `bench pipeline` is its own mode: see its file. Arguments: number of records (100,000), batch size (500), clients (2).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+#[path = "bench/pipeline.rs"]
+mod pipeline;
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,6 +23,10 @@ const SEED: u64 = 20_261_122;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("pipeline") {
+        let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        return pipeline::run(numbers).await;
+    }
     let mut numbers = std::env::args()
         .skip(1)
         .filter_map(|a| a.parse::<u64>().ok());

@@ -220,6 +220,29 @@ impl Core {
             .await
     }
 
+    /// Makes many opportunities in one transaction, each in the stage beside it: for imports.
+    ///
+    /// # Errors
+    /// As [`Core::create_opportunity`]; then none is made.
+    pub async fn create_opportunities(
+        &self,
+        by: &By<'_>,
+        many: Vec<(Opportunity, String)>,
+    ) -> Result<Vec<i64>, Failure> {
+        let core = self;
+        core.db
+            .write(async |mut tx| {
+                let actor = &by.viewer.caller.name;
+                let mut ids = Vec::with_capacity(many.len());
+                for (o, stage) in &many {
+                    let made = core.begin(&mut tx, o.clone(), stage, "", actor).await?;
+                    ids.push(made.id);
+                }
+                Ok(ids)
+            })
+            .await
+    }
+
     /// Takes hold of an opportunity that the caller sees and whose etag fits.
     async fn held(
         &self,

@@ -74,6 +74,25 @@ impl Core {
             .await
     }
 
+    /// Makes many tasks in one transaction, as they are: for imports.
+    ///
+    /// # Errors
+    /// Those of the store; then none is made.
+    pub async fn create_tasks(&self, by: &By<'_>, many: Vec<Task>) -> Result<Vec<i64>, Failure> {
+        let core = self;
+        core.db
+            .write(async |mut tx| {
+                let mut ids = Vec::with_capacity(many.len());
+                for task in &many {
+                    let actor = &by.viewer.caller.name;
+                    let made = core.add_task(&mut tx, task.clone(), actor).await?;
+                    ids.push(made.id);
+                }
+                Ok(ids)
+            })
+            .await
+    }
+
     /// The owner of what the task belongs to, else whoever makes it.
     async fn natural_owner(
         &self,

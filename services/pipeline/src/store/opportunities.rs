@@ -226,7 +226,7 @@ pub async fn touch(tx: &mut Tx, id: i64, now: Timestamp) -> Result<(), Failure> 
 /// Those of the store.
 pub async fn restale(tx: &mut Tx, pipeline: &str, after: i64) -> Result<(), Failure> {
     tx.execute(
-        "UPDATE opportunities SET stale_time = CASE WHEN $2 = 0 THEN $3 \
+        "UPDATE opportunities SET stale_time = CASE WHEN CAST($2 AS BIGINT) = 0 THEN $3 \
          ELSE touch_time + $2 END WHERE pipeline = $1 AND outcome = $4",
         args![pipeline, after, i64::MAX, outcome::OPEN],
     )

@@ -104,7 +104,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<PipelineRow>, Failure> {
     conn.fetch_all(
-        "SELECT * FROM pipelines WHERE id > $1 AND (archived = 0 OR $2 = 1) ORDER BY id LIMIT $3",
+        "SELECT * FROM pipelines WHERE id > $1 AND (archived = 0 OR CAST($2 AS BIGINT) = 1) ORDER BY id LIMIT $3",
         args![after, archived, limit],
     )
     .await?

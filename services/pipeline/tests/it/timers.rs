@@ -350,13 +350,13 @@ fn soak() -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_year_on_sqlite_fires_what_the_oracle_says() {
+async fn soak_a_year_on_sqlite_fires_what_the_oracle_says() {
     let (tasks, crashes) = if soak() { (30_000, 200) } else { (150, 40) };
     year(Engine::Sqlite, tasks, crashes, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_year_on_postgres_fires_what_the_oracle_says() {
+async fn soak_a_year_on_postgres_fires_what_the_oracle_says() {
     let (tasks, crashes) = if soak() { (30_000, 200) } else { (100, 40) };
     year(Engine::Postgres, tasks, crashes, 2).await;
 }
