@@ -21,7 +21,7 @@ mod world;
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use jinke_resolution::{
-    batch::{At, Mode, Options, Table, resolve_table},
+    batch::{Options, resolve_table},
     evaluate::{b_cubed, pairwise},
 };
 use world::World;
@@ -88,22 +88,17 @@ fn write(w: &World, folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn resolved(table: &Table, mode: Mode, at: At) -> Result<(Vec<usize>, usize), Box<dyn Error>> {
+fn report(w: &World, show: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let (table, truth) = (w.table(), w.truth());
     let options = Options {
-        mode,
-        at,
+        mode: w.mode,
         threads: 2,
         ..Options::default()
     };
-    let found = resolve_table(table, None, &options, &|_, _, _| {})?;
-    let reviews = 0;
-    Ok((found.heads.iter().map(|h| *h as usize).collect(), reviews))
-}
-
-fn report(w: &World, show: Option<&str>) -> Result<(), Box<dyn Error>> {
-    let (table, truth) = (w.table(), w.truth());
-    let (balance, _) = resolved(&table, w.mode, At::Balance)?;
-    let (merge, reviews) = resolved(&table, w.mode, At::Merge)?;
+    let found = resolve_table(&table, None, &options, &|_, _, _| {})?;
+    let labels = |heads: &[u32]| -> Vec<usize> { heads.iter().map(|h| *h as usize).collect() };
+    let (balance, merge) = (labels(&found.heads), labels(&found.merged));
+    let reviews = found.reviews.len();
     let (p, b, m) = (
         pairwise(&balance, &truth),
         b_cubed(&balance, &truth),

@@ -79,6 +79,29 @@ pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usi
     out
 }
 
+/// The best pair from `least` on of each two clusters, the best first, ties by the order of names.
+pub(super) fn reviews(pairs: &[Scored], heads: &[u32], least: i32, ranks: &[u32]) -> Vec<Scored> {
+    let head = |r: u32| heads[r as usize];
+    let mut open: Vec<Scored> = pairs
+        .iter()
+        .copied()
+        .filter(|p| p.score >= least && head(p.a) != head(p.b))
+        .collect();
+    let of = |p: &Scored| {
+        let (x, y) = (head(p.a), head(p.b));
+        (x.min(y), x.max(y))
+    };
+    let name = |p: &Scored| {
+        let (x, y) = (ranks[p.a as usize], ranks[p.b as usize]);
+        (x.min(y), x.max(y))
+    };
+    let best_first = |p: &Scored, q: &Scored| q.score.cmp(&p.score).then(name(p).cmp(&name(q)));
+    open.sort_unstable_by(|p, q| of(p).cmp(&of(q)).then(best_first(p, q)));
+    open.dedup_by_key(|p| of(p));
+    open.sort_unstable_by(best_first);
+    open
+}
+
 /// Clusters one component: rows with the row that stands for them.
 fn one(part: &[Scored], ask: &Ask<'_>) -> Vec<(u32, u32)> {
     let rank = |r: u32| ask.ranks[r as usize];

@@ -103,6 +103,11 @@ pub enum TableError {
 pub struct Outcome {
     /// For every row the row that stands for its cluster: the first of it by source and key.
     pub heads: Vec<u32>,
+    /// The same for what a machine would merge alone, whichever partition was wanted.
+    pub merged: Vec<u32>,
+    /// What a steward would be asked after that: the best pair of each two clusters that reaches
+    /// the balance point, the best first.
+    pub reviews: Vec<Scored>,
     /// Pairs compared.
     pub candidates: u64,
     /// What blocking did.

@@ -11,7 +11,7 @@ use jinke_types::{Address, Datum, PartyKind, Value, attribute};
 
 use super::{
     At, Options, Outcome, Phase, Progress, Semantic, Table,
-    group::Scored,
+    group::{self, Scored},
     keys::{self, BlockingReport, SHARDS, Shards},
     model::Mode,
     parallel,
@@ -320,13 +320,34 @@ pub fn resolve(
         .collect()
     });
     progress(Phase::Cluster, 0, scored.len() as u64);
-    rules.thresholds.merge = match options.at {
-        At::Balance => rules.thresholds.review,
-        At::Merge => rules.thresholds.merge,
+    let mut balance = rules.clone();
+    balance.thresholds.merge = rules.thresholds.review;
+    let [heads, merged] = components(table, &scored, [&balance, &rules], threads, &record);
+    let ranks = |scored: &[Scored]| {
+        // Only rows that may be reviewed need a rank; others never meet.
+        let open = |p: &&Scored| merged[p.a as usize] != merged[p.b as usize];
+        let mut rows: Vec<u32> = scored
+            .iter()
+            .filter(open)
+            .flat_map(|p| [p.a, p.b])
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows.sort_unstable_by(|a, b| table.name(*a as usize).cmp(&table.name(*b as usize)));
+        let mut ranks = vec![0; table.len()];
+        for (r, row) in rows.iter().enumerate() {
+            ranks[*row as usize] = r as u32;
+        }
+        ranks
     };
-    let heads = components(table, &scored, &rules, threads, &record);
+    let reviews = group::reviews(&scored, &merged, rules.thresholds.review, &ranks(&scored));
     Outcome {
-        heads,
+        heads: match options.at {
+            At::Balance => heads,
+            At::Merge => merged.clone(),
+        },
+        merged,
+        reviews,
         candidates: blocking.pairs,
         blocking,
         scored,
@@ -414,17 +435,18 @@ fn mark(pieces: &mut [Piece], generic: Vec<(u32, u64)>) {
     }
 }
 
-/// Clusters each component of the scored pairs apart.
+/// Clusters each component of the scored pairs apart, by two rule sets.
 fn components<'a>(
     table: &Table,
     scored: &[Scored],
-    rules: &RuleSet,
+    rules: [&RuleSet; 2],
     threads: usize,
     record: &(impl Fn(u32) -> &'a Standardized + Sync),
-) -> Vec<u32> {
-    let mut heads: Vec<u32> = (0..table.len() as u32).collect();
+) -> [Vec<u32>; 2] {
+    let alone: Vec<u32> = (0..table.len() as u32).collect();
+    let mut heads = [alone.clone(), alone];
     let parts = super::group::components(table.len(), scored);
-    let found: Vec<(u32, u32)> = parallel::flat(threads, parts.len(), 512, |range| {
+    let found: Vec<(usize, u32, u32)> = parallel::flat(threads, parts.len(), 512, |range| {
         let mut out = Vec::new();
         for part in &parts[range] {
             let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
@@ -452,15 +474,18 @@ fn components<'a>(
                 })
                 .collect();
             let rows: Vec<u32> = by_name.iter().map(|i| rows[*i as usize]).collect();
-            for c in partition(&records, &mut edges, rules) {
-                let head = rows[c[0]];
-                out.extend(c.iter().map(|i| (rows[*i], head)));
+            for (at, rules) in rules.iter().enumerate() {
+                for c in partition(&records, &mut edges, rules) {
+                    let head = rows[c[0]];
+                    let joined = c.iter().filter(|i| rows[**i] != head);
+                    out.extend(joined.map(|i| (at, rows[*i], head)));
+                }
             }
         }
         out
     });
-    for (row, head) in found {
-        heads[row as usize] = head;
+    for (at, row, head) in found {
+        heads[at][row as usize] = head;
     }
     heads
 }

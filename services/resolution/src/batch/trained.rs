@@ -144,23 +144,30 @@ pub(super) fn resolve(
     let candidates = pairs.len() as u64;
     drop((pairs, patterns));
     progress(Phase::Cluster, 0, scored.len() as u64);
-    let ask = group::Ask {
-        ranks: &ranks,
-        source: &|r| table.source_of(r as usize),
-        link: mode == Mode::Link,
-        score: &|a, b| {
-            let s = side(a, b).unwrap_or(0);
-            weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
-        },
-        threshold: match options.at {
-            At::Balance => model.balance,
-            At::Merge => model.merge,
-        },
-        cap: CAP,
+    let at = |threshold: i32| {
+        let ask = group::Ask {
+            ranks: &ranks,
+            source: &|r| table.source_of(r as usize),
+            link: mode == Mode::Link,
+            score: &|a, b| {
+                let s = side(a, b).unwrap_or(0);
+                weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
+            },
+            threshold,
+            cap: CAP,
+        };
+        group::cluster(rows, &scored, &ask, threads)
     };
-    let heads = group::cluster(rows, &scored, &ask, threads);
+    let merged = at(model.merge.max(model.balance));
+    let reviews = group::reviews(&scored, &merged, model.balance, &ranks);
+    let heads = match options.at {
+        At::Balance => at(model.balance),
+        At::Merge => merged.clone(),
+    };
     Ok(Outcome {
         heads,
+        merged,
+        reviews,
         candidates,
         blocking,
         scored,
