@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command with a Python of its own (a virtual environment under target/python) that has
 # grpcio, its reflection and its status from PyPI; with JINKE_PYTHON=schemathesis another one that
-# has schemathesis. Python is installed with the system's package manager when it is missing and
+# has schemathesis, or with JINKE_PYTHON=analysis one that has pandas and DuckDB as well. Python is installed with the system's package manager when it is missing and
 # we may.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,8 +16,13 @@ case "${JINKE_PYTHON:-grpc}" in
     packages=("schemathesis>=4.10,<5")
     imports='import schemathesis'
     ;;
+  analysis)
+    venv="${CARGO_TARGET_DIR:-$root/target}/python-analysis"
+    packages=(grpcio grpcio-reflection grpcio-status pandas duckdb)
+    imports='import grpc, grpc_reflection, grpc_status, tomllib, pandas, duckdb'
+    ;;
   *)
-    echo "JINKE_PYTHON is grpc or schemathesis" >&2
+    echo "JINKE_PYTHON is grpc, schemathesis or analysis" >&2
     exit 1
     ;;
 esac

@@ -68,6 +68,10 @@ fn is_something_else(word: &str) -> bool {
         "QUALIFIED",
         "RETENTION",
         "VISIT",
+        "LIFECYCLE_STAGE_",
+        "OWNER",
+        "STATE_",
+        "USCC",
     ];
     words.contains(&word) || prefixes.iter().any(|p| word.starts_with(p))
 }

@@ -1,10 +1,12 @@
 //! `make bench`: sustained ingest through gRPC on both engines, beside a bare batched upsert in
-//! the same run. `bench pipeline` is its own mode: see its file. Arguments: number of records (100,000), batch size (500), clients (2).
+//! the same run. `bench pipeline` and `bench reporting` are modes of their own: see their files. Arguments: number of records (100,000), batch size (500), clients (2).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "bench/pipeline.rs"]
 mod pipeline;
+#[path = "bench/reporting.rs"]
+mod reporting;
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,6 +28,10 @@ async fn main() -> Result<()> {
     if std::env::args().nth(1).as_deref() == Some("pipeline") {
         let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
         return pipeline::run(numbers).await;
+    }
+    if std::env::args().nth(1).as_deref() == Some("reporting") {
+        let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        return reporting::run(numbers).await;
     }
     let mut numbers = std::env::args()
         .skip(1)
