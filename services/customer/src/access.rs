@@ -135,6 +135,25 @@ pub fn shows_comparison(mask: &FieldMask, name: &str, kind: PartyKind) -> bool {
     listed_class(name, kind).is_some_and(|class| mask.allows(class))
 }
 
+/// The class of what a blocking key of the rule sets holds; of several values, the most guarded.
+fn key_class(name: &str, kind: PartyKind) -> Option<FieldClass> {
+    Some(match name {
+        "org_code" => jinke_types::class_of("identifier", "uscc", kind == PartyKind::Person),
+        "core" | "sound" | "brand" => jinke_types::class_of("name", "", kind == PartyKind::Person),
+        "core_region" | "prefix_region" | "tail_region" | "door_prefix" | "name_region" => {
+            FieldClass::Address
+        }
+        "contact_prefix" | "name_employer" => FieldClass::PersonName,
+        "name_birth" => FieldClass::Sensitive,
+        other => return listed_class(other, kind),
+    })
+}
+
+/// Whether a caller may know that two records share a key. Of an unknown one he may not.
+pub fn shows_key(mask: &FieldMask, name: &str, kind: PartyKind) -> bool {
+    key_class(name, kind).is_some_and(|class| mask.allows(class))
+}
+
 /// The mask function: clears in `answer` whatever `mask` does not allow. Masking twice is masking
 /// once. It adds nothing and reorders nothing.
 pub fn mask<A: Masked>(answer: &mut A, mask: &FieldMask) {
@@ -180,6 +199,11 @@ mod tests {
                     "{}",
                     comparison.name
                 );
+            }
+        }
+        for kind in [PartyKind::Organization, PartyKind::Person] {
+            for key in &rules.of(kind).keys {
+                assert!(key_class(&key.name, kind).is_some(), "{}", key.name);
             }
         }
         assert!(!shows_comparison(

@@ -152,6 +152,11 @@ async fn follow_head(db: Database, numbers: Numbers, poll: Duration) {
             Err(_) => {}
         }
         numbers.pool(db.pool_state());
+        if let Ok(mut reader) = db.read().await
+            && let Ok(waiting) = store::pending::count(&mut reader).await
+        {
+            numbers.pending.set(waiting);
+        }
     }
 }
 

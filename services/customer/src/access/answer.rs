@@ -7,7 +7,7 @@
 use jinke_proto::jinke::{customer::v1 as pb, r#type::v1 as ty};
 use jinke_types::{FieldClass, FieldMask, PartyKind};
 
-use super::shows_comparison;
+use super::{shows_comparison, shows_key};
 use crate::convert::record::party_kind;
 
 /// An answer that can be masked.
@@ -155,25 +155,52 @@ impl Masked for pb::GetCustomerLineageResponse {
     }
 }
 
-fn compared(results: &mut [pb::ComparisonResult], kind: PartyKind, mask: &FieldMask) {
-    for result in results {
+/// Takes out what hidden values say. A level tells whether two values are equal, its weight tells
+/// the level, and so does a sum it is part of: sums are then of the comparisons shown.
+fn compared(
+    results: &mut [pb::ComparisonResult],
+    score: &mut i32,
+    kind: PartyKind,
+    mask: &FieldMask,
+) {
+    let mut hidden = false;
+    for result in results.iter_mut() {
         if !shows_comparison(mask, &result.comparison, kind) {
-            result.left_value.clear();
-            result.right_value.clear();
+            hidden = true;
+            *result = pb::ComparisonResult {
+                comparison: std::mem::take(&mut result.comparison),
+                ..Default::default()
+            };
         }
     }
+    if !hidden {
+        return;
+    }
+    let mut sum = 0;
+    for result in results {
+        sum += result.weight;
+        result.running_score = sum;
+    }
+    *score = sum;
 }
 
 impl Masked for pb::MatchExplanation {
     fn mask(&mut self, mask: &FieldMask) {
-        compared(&mut self.comparisons, kind(self.party_kind), mask);
+        let kind = kind(self.party_kind);
+        compared(&mut self.comparisons, &mut self.score, kind, mask);
+        self.shared_keys.retain(|key| shows_key(mask, key, kind));
+        let person = kind == PartyKind::Person;
+        let class = jinke_types::class_of("identifier", &self.exclusive_conflict, person);
+        if !mask.allows(class) {
+            self.exclusive_conflict.clear();
+        }
     }
 }
 
 impl Masked for pb::match_party_response::Candidate {
     fn mask(&mut self, mask: &FieldMask) {
         let kind = kind(self.customer.as_ref().map_or(0, |c| c.kind));
-        compared(&mut self.comparisons, kind, mask);
+        compared(&mut self.comparisons, &mut self.score, kind, mask);
         self.customer.mask(mask);
     }
 }

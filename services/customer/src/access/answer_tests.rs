@@ -120,6 +120,10 @@ fn every_classed_field_is_masked() {
             answers += 1;
             let of = method.output();
             let name = of.name().to_owned();
+            if name == "Operation" {
+                // Its result is packed by the handler of the operation, whose message is here too.
+                continue;
+            }
             for choice in 0..6 {
                 let bytes = fill(&of, &class, false, choice).encode_to_vec();
                 let something = by_name!(
@@ -140,12 +144,17 @@ fn every_classed_field_is_masked() {
                     GetCustomerLineageResponse,
                     ListCustomerRevisionsResponse,
                     ListTimelineEntriesResponse,
+                    ListTimelineChangesResponse,
                     ListRelationshipsResponse,
                     GetCustomerTotalsResponse,
                     ListCustomerChangesResponse,
                     WatchCustomerChangesResponse,
                     GetCustomerStatsResponse,
                     ListRuleSetsResponse,
+                    RuleSet,
+                    DryRun,
+                    ListDryRunDifferencesResponse,
+                    DeleteDryRunResponse,
                     MatchExplanation,
                     MatchPartyResponse,
                     ListMatchReviewsResponse,

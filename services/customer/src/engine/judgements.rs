@@ -270,6 +270,13 @@ fn conflict(o: &ObstacleView) -> Failure {
     )
     .with("conflict", o.conflict)
     .with("detail", &o.detail)
+    .with(
+        "party_kind",
+        match o.kind {
+            jinke_types::PartyKind::Organization => "organization",
+            jinke_types::PartyKind::Person => "person",
+        },
+    )
     .with("left", format!("sources/{}", o.left))
     .with("right", format!("sources/{}", o.right))
     .with("path", path.join(" "))

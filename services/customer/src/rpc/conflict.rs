@@ -11,6 +11,21 @@ pub(super) async fn told(api: &Api, viewer: &Viewer, mut failure: Failure) -> Fa
     if failure.reason != "MERGE_CONFLICT" {
         return failure;
     }
+    // Which scheme differs tells that there are two values of it.
+    let person = failure
+        .metadata
+        .get("party_kind")
+        .is_none_or(|k| k == "person");
+    let hidden = failure.metadata.get("conflict").map(String::as_str)
+        == Some("exclusive_identifier")
+        && failure.metadata.get("detail").is_some_and(|scheme| {
+            !viewer
+                .mask
+                .allows(jinke_types::class_of("identifier", scheme, person))
+        });
+    if hidden {
+        failure.metadata.remove("detail");
+    }
     let rows = match api.read(viewer).await {
         Ok((_, rows)) => rows,
         Err(failure) => return failure,

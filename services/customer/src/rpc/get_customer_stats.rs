@@ -3,7 +3,11 @@
 use jinke_types::Failure;
 
 use super::Api;
-use crate::{access::Viewer, convert::pb, store::query::stats::stats};
+use crate::{
+    access::Viewer,
+    convert::pb,
+    store::{pending, query::stats::stats},
+};
 
 /// Counts of what the caller sees.
 pub async fn run(
@@ -13,6 +17,7 @@ pub async fn run(
 ) -> Result<pb::GetCustomerStatsResponse, Failure> {
     let (mut reader, rows) = api.read(&viewer).await?;
     let counted = stats(&mut reader, &rows).await?;
+    let pending_records = pending::count(&mut reader).await?;
     let parties: i64 = counted.sources.values().map(|count| count.parties).sum();
     Ok(pb::GetCustomerStatsResponse {
         sources: counted
@@ -32,5 +37,6 @@ pub async fn run(
         persons: counted.persons,
         merged_records: (parties - counted.organizations - counted.persons).max(0),
         open_reviews: counted.open_reviews,
+        pending_records,
     })
 }

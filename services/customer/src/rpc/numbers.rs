@@ -17,6 +17,8 @@ pub struct Numbers {
     pub ingest_waiting: IntGauge,
     /// Newest position of the change feed.
     pub feed_head: IntGauge,
+    /// Records that wait to be resolved in the background.
+    pub pending: IntGauge,
     /// Changes that left by list or watch.
     pub feed_changes: IntCounterVec,
     /// Connections to the database, by state.
@@ -52,6 +54,11 @@ impl Numbers {
                 "Batches that wait for their results now.",
             )
             .map_err(Failure::internal)?,
+            pending: IntGauge::new(
+                "jinke_customer_pending_records",
+                "Records that wait to be resolved in the background",
+            )
+            .map_err(Failure::internal)?,
             feed_head: IntGauge::new(
                 "jinke_customer_feed_position",
                 "Newest position of the change feed.",
@@ -83,6 +90,7 @@ impl Numbers {
         metrics.register(this.ingest_seconds.clone())?;
         metrics.register(this.ingest_waiting.clone())?;
         metrics.register(this.feed_head.clone())?;
+        metrics.register(this.pending.clone())?;
         metrics.register(this.feed_changes.clone())?;
         metrics.register(this.connections.clone())?;
         metrics.register(this.conflicts.clone())?;

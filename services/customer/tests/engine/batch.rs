@@ -104,7 +104,14 @@ async fn real_time_equals_batch() {
         engine: By::Organization,
         ..Options::default()
     };
-    let found = batch::resolve_table(&table, None, &options, &|_, _, _| {}).unwrap();
+    let found = batch::resolve_table(
+        &table,
+        None,
+        &options,
+        &batch::Expert::default(),
+        &|_, _, _| {},
+    )
+    .unwrap();
     let mut expected: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     let name = |row: usize| {
         let source = &table.sources[table.source_of(row) as usize];

@@ -5,6 +5,7 @@ mod facts;
 mod hostile;
 mod house;
 mod masks;
+mod operations;
 mod replays;
 mod search;
 mod streams;

@@ -469,6 +469,7 @@ impl Job {
             let view = ObstacleView {
                 conflict,
                 detail,
+                kind: self.kind,
                 left: key(left),
                 right: key(right),
                 path: o.path.iter().map(|i| key(*i)).collect(),

@@ -104,6 +104,8 @@ pub(crate) struct ObstacleView {
     pub(crate) conflict: &'static str,
     /// The judgement or the scheme.
     pub(crate) detail: String,
+    /// What the records are.
+    pub(crate) kind: PartyKind,
     pub(crate) left: RecordKey,
     pub(crate) right: RecordKey,
     pub(crate) path: Vec<RecordKey>,
