@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use jinke_kit::Bearer;
 use jinke_types::Failure;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::Lead;
 
@@ -56,7 +57,7 @@ pub trait Customers: Send + Sync + 'static {
 }
 
 /// A message to somebody of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// `users/…`.
     pub recipient: String,

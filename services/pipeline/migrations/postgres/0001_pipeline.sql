@@ -286,12 +286,14 @@ CREATE TABLE firings (
     PRIMARY KEY (task, no)
 );
 
--- Messages that wait to be delivered, written with their firing.
+-- Messages that wait to be delivered, written with their firing. `sealed` is the message as it was
+-- first handed over, under the task's key: a second try says the same, whatever changed meanwhile.
 CREATE TABLE deliveries (
     task BIGINT NOT NULL,
     no BIGINT NOT NULL,
     next_time BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
+    sealed BYTEA,
     PRIMARY KEY (task, no)
 );
 CREATE INDEX deliveries_next ON deliveries (next_time, task, no);

@@ -286,12 +286,14 @@ CREATE TABLE firings (
     PRIMARY KEY (task, no)
 ) STRICT;
 
--- Messages that wait to be delivered, written with their firing.
+-- Messages that wait to be delivered, written with their firing. `sealed` is the message as it was
+-- first handed over, under the task's key: a second try says the same, whatever changed meanwhile.
 CREATE TABLE deliveries (
     task INTEGER NOT NULL,
     no INTEGER NOT NULL,
     next_time INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
+    sealed BLOB,
     PRIMARY KEY (task, no)
 ) STRICT;
 CREATE INDEX deliveries_next ON deliveries (next_time, task, no);

@@ -242,12 +242,14 @@ impl Core {
             timers::waiting(&mut reader, now, MESSAGES).await?
         };
         for w in &waiting {
-            let sent = match self.message(&w.firing).await {
-                Ok(message) => {
+            let sent = match self.frozen(w).await {
+                Ok(Some(message)) => {
                     self.messenger
                         .send(&self.delivery.connection, &message)
                         .await
                 }
+                // Another replica brought it to its end.
+                Ok(None) => continue,
                 Err(failure) => Err(failure),
             };
             self.delivered(w, sent).await?;
@@ -277,6 +279,26 @@ impl Core {
                 }
             })
             .await
+    }
+
+    /// The message as it was, or is now, first handed over. Its id stands for this text: were it
+    /// written anew for a second try, a change of the task in between would make it another
+    /// message under the same id.
+    async fn frozen(&self, w: &Waiting) -> Result<Option<Message>, Failure> {
+        let place = format!("{}/firings/{}", tasks::place(w.firing.task), w.firing.no);
+        let sealed = match &w.sealed {
+            Some(sealed) => Some(sealed.clone()),
+            None => {
+                let message = self.message(&w.firing).await?;
+                let fresh = self.seal_again(&w.data_key, &place, &message)?;
+                self.db
+                    .write(async |mut tx| timers::freeze(&mut tx, &w.firing, fresh.clone()).await)
+                    .await?
+            }
+        };
+        sealed
+            .map(|sealed| super::open(&self.ring, &w.data_key, &place, &sealed))
+            .transpose()
     }
 
     /// What the recipient reads.

@@ -299,7 +299,9 @@ mod tests {
         let amount: Decimal = "0.000000001".parse().unwrap();
         assert_eq!(weighted(amount, 35).to_string(), "0.00000000035");
         assert_eq!(
-            weighted("1234567.89".parse().unwrap(), 70).normalize().to_string(),
+            weighted("1234567.89".parse().unwrap(), 70)
+                .normalize()
+                .to_string(),
             "864197.523"
         );
     }

@@ -172,6 +172,10 @@ pub struct Waiting {
     pub firing: Firing,
     /// How often it was tried.
     pub attempts: i64,
+    /// Wrapped key of the task.
+    pub data_key: Vec<u8>,
+    /// The message, once it was put down.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// Deliveries whose time came.
@@ -180,8 +184,8 @@ pub struct Waiting {
 /// Those of the store.
 pub async fn waiting(conn: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Waiting>, Failure> {
     conn.fetch_all(
-        "SELECT f.*, d.attempts AS tried FROM deliveries d \
-         JOIN firings f ON f.task = d.task AND f.no = d.no \
+        "SELECT f.*, d.attempts AS tried, d.sealed, t.data_key FROM deliveries d \
+         JOIN firings f ON f.task = d.task AND f.no = d.no JOIN tasks t ON t.id = d.task \
          WHERE d.next_time <= $1 ORDER BY d.next_time, d.task, d.no LIMIT $2",
         args![now, limit],
     )
@@ -191,9 +195,31 @@ pub async fn waiting(conn: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<
         Ok(Waiting {
             firing: super::tasks::firing(row)?,
             attempts: row.i64("tried")?,
+            data_key: row.bytes("data_key")?,
+            sealed: row.opt_bytes("sealed")?,
         })
     })
     .collect()
+}
+
+/// Puts a message down before it is first handed over: the one put down first, which may be
+/// another replica's. None when the delivery ended meanwhile.
+///
+/// # Errors
+/// Those of the store.
+pub async fn freeze(
+    tx: &mut Tx,
+    firing: &Firing,
+    sealed: Vec<u8>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    tx.fetch_optional(
+        "UPDATE deliveries SET sealed = COALESCE(sealed, $3) WHERE task = $1 AND no = $2 \
+         RETURNING sealed",
+        args![firing.task, firing.no, sealed],
+    )
+    .await?
+    .map(|row| row.bytes("sealed"))
+    .transpose()
 }
 
 /// A delivery ended: taken, or given up. Without effect when another replica ended it.
