@@ -70,6 +70,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-tryton",
                 "jinke-kingdee",
                 "jinke-sap",
+                "jinke-wecom",
+                "jinke-dingtalk",
             ],
         ),
         (
@@ -241,8 +243,8 @@ fn proto_messages_are_named_only_at_the_edge() {
             "services/customer/src/",
             "services/pipeline/src/",
         ]
-            .iter()
-            .find_map(|p| shown.strip_prefix(p));
+        .iter()
+        .find_map(|p| shown.strip_prefix(p));
         let Some(inside) = service else { continue };
         let edge = inside.starts_with("rpc")
             || inside.starts_with("convert")

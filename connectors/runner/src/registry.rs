@@ -32,6 +32,8 @@ pub fn kinds() -> Vec<Kind> {
         kind::<jinke_tryton::TrytonConnector>(),
         kind::<jinke_kingdee::KingdeeConnector>(),
         kind::<jinke_sap::SapConnector>(),
+        kind::<jinke_wecom::WecomConnector>(),
+        kind::<jinke_dingtalk::DingtalkConnector>(),
         kind::<LogSink>().reading(|settings| {
             settings
                 .text("path")

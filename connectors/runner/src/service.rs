@@ -12,6 +12,7 @@ use crate::{
     GrpcDoor, callbacks,
     config::ConnectorConfig,
     core::{Core, Parts},
+    directory::IdentityDoor,
     numbers::Numbers,
     registry::{Registry, kinds},
     rpc::{Api, page::Pages},
@@ -50,7 +51,7 @@ impl Service for Connectors {
             registry: Registry::new(kinds(), folders),
             limits,
             door: Arc::new(GrpcDoor::new(ctx.peers.get("customer"))),
-            directory: None,
+            directory: Some(Arc::new(IdentityDoor::new(ctx.peers.get("identity")))),
             numbers: Numbers::new(&ctx.metrics)?,
             shutdown: ctx.shutdown,
         });
@@ -69,6 +70,13 @@ impl Service for Connectors {
                     Ok(())
                 }
             });
+        built = built.task("listeners", {
+            let core = core.clone();
+            async move {
+                work::listen(core).await;
+                Ok(())
+            }
+        });
         if !config.callbacks.listen.is_empty() {
             let (listener, address) = callbacks::bind(&config.callbacks.listen).await?;
             tracing::info!(%address, "callbacks are received");

@@ -12,8 +12,10 @@
 mod errors;
 mod events;
 mod keep;
+mod listen;
 mod outbox;
 mod pull;
+mod rows;
 mod run;
 mod sweep;
 
@@ -22,6 +24,7 @@ use jinke_types::Failure;
 use tonic::Status;
 
 pub use keep::supervise;
+pub use listen::listen;
 
 use crate::{deliver::is_retryable, problem::Problem};
 

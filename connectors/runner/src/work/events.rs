@@ -49,7 +49,9 @@ async fn one(
     let Some(payload) = payload else {
         return Ok(());
     };
-    let event = sealer.open_event(stored.number, &payload)?;
+    let mut event = sealer.open_event(stored.number, &payload)?;
+    // Single rows are asked for here and now; whole streams get a run.
+    super::rows::fetch(core, connection, &mut event).await?;
     let origin = Origin {
         source: connection.source.id.clone(),
         digest: format!("{}/{}/event", led.id, connection.uid),
