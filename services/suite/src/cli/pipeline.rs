@@ -349,7 +349,10 @@ async fn stages(peer: Peer, name: String, printer: &mut Printer<'_>) -> Result<(
             .iter()
             .map(|i| format!("{} {}", i.item, i.text))
             .collect();
-        let days = s.time_limit.as_ref().map(|d| (d.seconds / 86_400).to_string());
+        let days = s
+            .time_limit
+            .as_ref()
+            .map(|d| (d.seconds / 86_400).to_string());
         table.row([
             s.stage.as_str(),
             &s.display_name,
@@ -380,7 +383,14 @@ async fn show(
     };
     let answer = client.list_transitions(request).await.answer()?;
     printer.line("")?;
-    let mut table = Table::new(["时间 time", "变化 move", "从 from", "到 to", "谁 actor", "原因 cause"]);
+    let mut table = Table::new([
+        "时间 time",
+        "变化 move",
+        "从 from",
+        "到 to",
+        "谁 actor",
+        "原因 cause",
+    ]);
     for t in &answer.transitions {
         use pb::transition::Kind;
         let kind = match t.kind() {

@@ -4,9 +4,7 @@ use console::measure_text_width;
 use jinke_kit::Peer;
 use jinke_proto::{
     google::r#type::Money,
-    jinke::pipeline::v1::{
-        self as pb, opportunity_service_client::OpportunityServiceClient,
-    },
+    jinke::pipeline::v1::{self as pb, opportunity_service_client::OpportunityServiceClient},
 };
 use jinke_types::Failure;
 
@@ -245,7 +243,11 @@ mod tests {
     #[test]
     fn the_funnel_stands_straight_with_chinese_names() {
         let board = pb::GetBoardResponse {
-            columns: vec![column("线索发现", 40, 60), column("签约", 1, 20), column("服务", 0, 0)],
+            columns: vec![
+                column("线索发现", 40, 60),
+                column("签约", 1, 20),
+                column("服务", 0, 0),
+            ],
             won_count: 3,
             lost_count: 1,
             ..pb::GetBoardResponse::default()

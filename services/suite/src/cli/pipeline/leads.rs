@@ -4,9 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use jinke_kit::Peer;
-use jinke_proto::jinke::pipeline::v1::{
-    self as pb, lead_service_client::LeadServiceClient,
-};
+use jinke_proto::jinke::pipeline::v1::{self as pb, lead_service_client::LeadServiceClient};
 use jinke_types::{Code, Failure};
 
 use super::{amount, board, date};
@@ -324,7 +322,9 @@ async fn import(
         let message = format!("{}: {e}", file.display());
         Failure::new(Code::FailedPrecondition, "FILE_NOT_READ", message)
     };
-    let size = std::fs::metadata(file).map_err(|e| cannot(&e.kind()))?.len();
+    let size = std::fs::metadata(file)
+        .map_err(|e| cannot(&e.kind()))?
+        .len();
     if size > MAX_FILE {
         return Err(cannot(&"is larger than 64 MiB"));
     }
@@ -343,7 +343,10 @@ async fn import(
                 Some(error) => {
                     refused += 1;
                     let row = n * BATCH + i + 2;
-                    printer.line(format!("第 {row} 行 row {row}: {}", text::clean(&error.message)))?;
+                    printer.line(format!(
+                        "第 {row} 行 row {row}: {}",
+                        text::clean(&error.message)
+                    ))?;
                 }
                 None if result.existing => known += 1,
                 None => taken += 1,
@@ -454,9 +457,13 @@ mod tests {
 
     #[test]
     fn files_are_read_with_headers_of_either_language() {
-        let chinese = "公司,姓名,电话,渠道,金额\n甲公司,张伟,13812345678/0571-88888888,展会,\"12,000.5\"\n";
+        let chinese =
+            "公司,姓名,电话,渠道,金额\n甲公司,张伟,13812345678/0571-88888888,展会,\"12,000.5\"\n";
         let leads = parse(chinese, "web").unwrap();
-        assert_eq!((leads[0].company.as_str(), leads[0].phones.len()), ("甲公司", 2));
+        assert_eq!(
+            (leads[0].company.as_str(), leads[0].phones.len()),
+            ("甲公司", 2)
+        );
         assert_eq!(leads[0].estimate.as_ref().unwrap().units, 12_000);
         assert_eq!(leads[0].source, "sources/web");
         let again = parse(chinese, "web").unwrap();

@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use jinke_proto::jinke::pipeline::v1::{
-    self as pb, task_service_client::TaskServiceClient,
-};
+use jinke_proto::jinke::pipeline::v1::{self as pb, task_service_client::TaskServiceClient};
 use jinke_types::Failure;
 
 use crate::{
