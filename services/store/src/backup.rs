@@ -356,6 +356,41 @@ pub async fn state(db: &Database) -> Result<Vec<TableState>, Failure> {
     hold(db).await?.copy(|_| Ok(())).await
 }
 
+/// What the lines of a copy hold, by themselves.
+///
+/// # Errors
+/// `BACKUP_DAMAGED` for lines that are no copy.
+pub fn state_of(
+    lines: impl Iterator<Item = Result<String, Failure>>,
+) -> Result<Vec<TableState>, Failure> {
+    let damaged = || wrong("BACKUP_DAMAGED", "a line of the backup cannot be read");
+    let mut open: Option<(String, u64, Sum)> = None;
+    let mut states = Vec::new();
+    let ended = |(table, rows, sum): (String, u64, Sum)| TableState {
+        table,
+        rows,
+        hash: hex::encode(sum.0),
+    };
+    for line in lines {
+        let line = line?;
+        if line.starts_with('[') {
+            let (table, rows, sum) = open.as_mut().ok_or_else(damaged)?;
+            *rows += 1;
+            sum.add(table, &line);
+            continue;
+        }
+        let head: Value = serde_json::from_str(&line).map_err(|_| damaged())?;
+        let table = head
+            .get("table")
+            .and_then(Value::as_str)
+            .ok_or_else(damaged)?;
+        let before = open.replace((table.to_owned(), 0, Sum::default()));
+        states.extend(before.map(ended));
+    }
+    states.extend(open.map(ended));
+    Ok(states)
+}
+
 /// Opens a database for copying it: nothing is made, migrated or locked, so the service that owns
 /// it may go on running beside.
 ///

@@ -60,6 +60,8 @@ async fn a_copy_is_the_same_on_either_engine() {
         let (lines, states, versions) = copy(&beside).await;
         beside.close().await;
         assert_eq!(backup::state(&owner).await.expect("read"), states);
+        let told = backup::state_of(lines.iter().cloned().map(Ok)).expect("lines");
+        assert_eq!(told, states, "the lines alone say the same");
         for to in ENGINES {
             let target = Place::new(to).await;
             let db = backup::open_at(target.config(), &MIGRATIONS, versions)
