@@ -48,7 +48,7 @@ impl Fraction {
         if &low * &self.1 > scaled {
             low -= 1;
         }
-        let twice = (&scaled - &low * &self.1) * 2;
+        let twice: BigInt = (&scaled - &low * &self.1) * 2;
         let up = match twice.cmp(&self.1) {
             Ordering::Less => false,
             Ordering::Greater => true,
