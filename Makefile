@@ -55,7 +55,8 @@ test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder 
 	@for d in "$$JINKE_RIGS" "$$JINKE_RIGS/rigs"; do [ ! -f "$$d/tryton.sh" ] || exit 0; done; \
 	  echo "$$JINKE_RIGS has no tryton.sh"; exit 1
 	d="$$JINKE_RIGS"; [ -f "$$d/tryton.sh" ] || d="$$d/rigs"; \
-	  JINKE_RIGS="$$(cd "$$d" && pwd)" cargo test -p jinke-tryton --features rigs --test rigs
+	  export JINKE_RIGS="$$(cd "$$d" && pwd)"; cargo test -p jinke-tryton --features rigs --test rigs && \
+  cargo test -p jinke-runner --features rigs --test service a_real_tryton
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -5,6 +5,8 @@ mod callbacks;
 mod configure;
 mod leading;
 mod outbound;
+#[cfg(feature = "rigs")]
+mod rigs;
 mod runs;
 mod sweeps;
 mod world;

@@ -468,7 +468,8 @@ pub fn limits() -> Limits {
         poll: Duration::from_millis(20),
         lease: Duration::from_millis(900),
         concurrent: 8,
-        run: backoff(5),
+        // A server that is started anew takes a while.
+        run: backoff(2_000),
         runs_kept: 50,
         error_attempts: 3,
         error_wait: Duration::from_millis(30),
