@@ -17,7 +17,7 @@ use jinke_proto::jinke::{
 };
 use jinke_store::{Engine, testing::Place};
 use jinke_tests::{
-    apart::{House, Plan, http::Https, kinds},
+    apart::{House, KINDS, Plan, http::Https},
     suite::Clients,
 };
 
@@ -55,7 +55,7 @@ async fn an_upgrade_of_each_process_fails_no_call() {
     let place = Place::new(Engine::Postgres).await;
     let mut plan = Plan::new(dir.path(), &place.config().url);
     plan.replicas = 2;
-    for kind in kinds() {
+    for kind in KINDS {
         plan.settings
             .push((kind.name, "server.leave_seconds=1".to_owned()));
     }

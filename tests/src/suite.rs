@@ -23,11 +23,10 @@ use jinke_proto::jinke::{
     },
     identity::v1::{LoginWithKeyRequest, token_service_client::TokenServiceClient},
 };
-use jinke_suite::suite::Area;
 use jinke_types::SystemClock;
 use tokio::process::{Child, Command};
 
-use crate::apart::Certificates;
+use crate::apart::{Certificates, GATEWAY, KINDS};
 
 /// A channel that is logged in.
 pub type Authed = Peer;
@@ -104,7 +103,8 @@ impl Suite {
             }
         }
         if let Some(url) = postgres {
-            for service in Area::ALL {
+            for service in KINDS.iter().filter(|k| k.name != GATEWAY) {
+                let service = service.name;
                 command
                     .arg("--set")
                     .arg(format!("{service}.database.url={url}"))

@@ -8,7 +8,7 @@ use jinke_proto::jinke::identity::v1::{
     identity_service_client::IdentityServiceClient, token_service_client::TokenServiceClient,
 };
 
-use super::{GATEWAY, House, kinds};
+use super::{GATEWAY, House, KINDS};
 use crate::suite::Authed;
 
 /// Logs in with the one-time password, makes a key for every service and puts it where the service
@@ -26,7 +26,7 @@ pub(super) async fn make(house: &House) -> Result<String> {
     let answer = tokens.login(login).await?.into_inner();
     let token = answer.tokens.context("tokens")?.access_token;
     let peer = house.connect("identity", Credential::Token(token))?;
-    for kind in kinds() {
+    for kind in KINDS {
         if kind.name != "identity" && kind.name != GATEWAY {
             let account = format!("serviceAccounts/service-{}", kind.name);
             let secret = key_of(&peer, &account).await?;

@@ -22,7 +22,6 @@ use jinke_kit::{
     client::{self, Credential},
     tls::ClientTls,
 };
-use jinke_suite::suite::Area;
 use jinke_types::SystemClock;
 
 use crate::suite::{Authed, Clients, free_port};
@@ -42,7 +41,7 @@ pub struct Kind {
 }
 
 /// Every service with a database, identity first, and the gateway.
-const KINDS: &[Kind] = &[
+pub const KINDS: &[Kind] = &[
     Kind {
         name: "identity",
         binary: "jinke-identity",
@@ -80,14 +79,6 @@ pub const GATEWAY: &str = "gateway";
 /// Where it serves HTTP when nothing else is said.
 pub const HTTP_PORT: u16 = 7480;
 
-/// The services of the suite, identity first, and the gateway.
-pub fn kinds() -> Vec<&'static Kind> {
-    let ours = |kind: &&Kind| {
-        kind.name == GATEWAY || Area::ALL.iter().any(|area| area.as_str() == kind.name)
-    };
-    KINDS.iter().filter(ours).collect()
-}
-
 /// How processes prove themselves to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -112,7 +103,7 @@ pub struct Plan {
     pub production: bool,
     /// Proxies before every database and peer.
     pub proxies: bool,
-    /// The ports of [`kinds`], which must be free; else any that are. For one replica.
+    /// The ports of [`KINDS`], which must be free; else any that are. For one replica.
     pub known_ports: bool,
     /// More settings, by service: `("customer", "customer.database.idle_seconds=2")`.
     pub settings: Vec<(&'static str, String)>,
@@ -164,7 +155,7 @@ impl House {
             proxies: BTreeMap::new(),
             key: String::new(),
         };
-        for kind in kinds() {
+        for kind in KINDS {
             for n in 0..house.plan.replicas {
                 let mut process = house.process(kind, n);
                 process.aloof = house.plan.known_ports;
@@ -268,7 +259,7 @@ impl House {
             set.push(format!("identity.local_credentials={local}"));
         }
         let mut peers = Vec::new();
-        for other in kinds().into_iter().filter(|k| k.name != GATEWAY) {
+        for other in KINDS.iter().filter(|k| k.name != GATEWAY) {
             if other.name == kind.name {
                 continue;
             }
@@ -429,7 +420,7 @@ impl House {
     /// # Errors
     /// When a process does not end, or ends with an error; with its log.
     pub async fn stop(mut self) -> Result<()> {
-        for kind in kinds().into_iter().rev() {
+        for kind in KINDS.iter().rev() {
             let of_kind = self
                 .processes
                 .values_mut()

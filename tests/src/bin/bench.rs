@@ -1,8 +1,10 @@
 //! `make bench`: sustained ingest through gRPC on both engines, beside a bare batched upsert in
-//! the same run. `bench pipeline` and `bench reporting` are modes of their own: see their files. Arguments: number of records (100,000), batch size (500), clients (2).
+//! the same run. `bench lookup`, `bench pipeline` and `bench reporting` are modes of their own: see their files. Arguments: number of records (100,000), batch size (500), clients (2).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "bench/lookup.rs"]
+mod lookup;
 #[path = "bench/pipeline.rs"]
 mod pipeline;
 #[path = "bench/reporting.rs"]
@@ -25,6 +27,10 @@ const SEED: u64 = 20_261_122;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("lookup") {
+        let sizes = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        return lookup::run(sizes).await;
+    }
     if std::env::args().nth(1).as_deref() == Some("pipeline") {
         let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
         return pipeline::run(numbers).await;
