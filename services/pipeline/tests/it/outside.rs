@@ -163,7 +163,7 @@ impl Customers for FakeCustomers {
             w.there()?;
             let next = w.holder.keys().next_back().map_or(1, |n| n + 1);
             let id = *w.registered.entry(lead.id).or_insert(next);
-            if !w.holder.contains_key(&id) {
+            if id == next {
                 w.holder.insert(id, id);
                 w.feed.push(id);
             }
@@ -193,17 +193,25 @@ impl Customers for FakeCustomers {
 
 /// A messenger whose answers get lost now and then.
 #[derive(Clone, Default)]
-pub struct FakeMessenger(Arc<Mutex<(BTreeMap<String, (Message, u32)>, u64, u64)>>);
+pub struct FakeMessenger(Arc<Mutex<Post>>);
+
+/// Messages by id with how often each came, how many came in all, and which answers get lost.
+#[derive(Default)]
+struct Post {
+    messages: BTreeMap<String, (Message, u32)>,
+    taken: u64,
+    loses: u64,
+}
 
 impl FakeMessenger {
     /// Loses the answer to every `n`th message, though it went out.
     pub fn loses_every(&self, n: u64) {
-        self.0.lock().unwrap().2 = n;
+        self.0.lock().unwrap().loses = n;
     }
 
     /// Messages by id, with how often each was handed over.
     pub fn sent(&self) -> BTreeMap<String, (Message, u32)> {
-        self.0.lock().unwrap().0.clone()
+        self.0.lock().unwrap().messages.clone()
     }
 }
 
@@ -212,9 +220,9 @@ impl Messenger for FakeMessenger {
     async fn send(&self, connection: &str, message: &Message) -> Result<(), Failure> {
         assert_eq!(connection, "connections/log");
         let mut state = self.0.lock().unwrap();
-        state.1 += 1;
-        let lost = state.2 > 0 && state.1.is_multiple_of(state.2);
-        let entry = state.0.entry(message.id.clone());
+        state.taken += 1;
+        let lost = state.loses > 0 && state.taken.is_multiple_of(state.loses);
+        let entry = state.messages.entry(message.id.clone());
         let known = entry.or_insert_with(|| (message.clone(), 0));
         // One id is one message.
         assert_eq!(&known.0, message);

@@ -201,6 +201,7 @@ async fn drain(replicas: &[Arc<Core>; 2], dice: &mut Dice, crashes: &mut u64) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "a soak tells how much it did")]
 async fn year(engine: Engine, tasks: usize, mut crashes: u64, seed: u64) {
     let place = Place::new(engine).await;
     let db = Database::open(place.config(), &MIGRATIONS)
