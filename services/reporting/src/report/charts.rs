@@ -8,7 +8,8 @@ use super::{
 };
 use crate::number::ONE;
 
-const BLUE: &str = "#2f6fed";
+/// Behind a line and its labels.
+const PALE: &str = "#a9c6fb";
 const TEAL: &str = "#12a594";
 const AMBER: &str = "#f5a524";
 const GRAY: &str = "#c9d2e0";
@@ -179,7 +180,7 @@ pub fn trend(months: &[Month], currency: &str, language: Language) -> String {
     for (n, month) in (0_i64..).zip(months) {
         let x = 860 + n * step;
         let height = scale(revenue[usize::try_from(n).unwrap_or_default()], top, 2_200);
-        d.rect(x + step / 6, 2_450 - height, step * 2 / 3, height, 40, BLUE);
+        d.rect(x + step / 6, 2_450 - height, step * 2 / 3, height, 40, PALE);
         let label = month.month.get(2..).unwrap_or(&month.month);
         d.text(x + step / 2, 2_650, Anchor::Middle, "s", label);
         let up = scale(i128::from(month.active), i128::from(people), 2_000);
@@ -192,11 +193,11 @@ pub fn trend(months: &[Month], currency: &str, language: Language) -> String {
             point.0,
             point.1 - 80,
             Anchor::Middle,
-            "s b",
+            "t b",
             &month.active.to_string(),
         );
     }
-    d.rect(3_000, 2_820, 140, 100, 20, BLUE);
+    d.rect(3_000, 2_820, 140, 100, 20, PALE);
     let words = language.pick("净收入", "Net revenue");
     d.text(3_200, 2_910, Anchor::Start, "s", words);
     d.circle(5_070, 2_870, 50, AMBER);

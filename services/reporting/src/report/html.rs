@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{
     Language, charts,
-    model::{Kpi, Part, Report},
+    model::{Kpi, Number, Part, Report},
     svg::escape,
     words::{self, percent, read, short},
 };
@@ -49,6 +49,12 @@ impl Page<'_> {
             words::symbol(&self.report.currency),
             short(value, self.language)
         )
+    }
+
+    fn amount(&self, value: &Number) -> String {
+        value
+            .as_deref()
+            .map_or_else(|| "—".to_owned(), |text| self.money(text))
     }
 
     fn head(&self, out: &mut String) {
@@ -200,8 +206,8 @@ impl Page<'_> {
                  <td class=\"n\">{}</td></tr>",
                 escape(&name(p)),
                 p.customers,
-                self.money(&p.revenue),
-                self.money(&p.clv)
+                self.amount(&p.revenue),
+                self.amount(&p.clv)
             );
         }
         t.push_str("</table>");

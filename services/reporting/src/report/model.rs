@@ -32,10 +32,10 @@ pub struct Part {
     pub label: String,
     /// How many customers.
     pub customers: i64,
-    /// Their net revenue of the twelve months.
-    pub revenue: String,
+    /// Their net revenue of the twelve months; none when none of them has any.
+    pub revenue: Number,
     /// Their discounted CLV.
-    pub clv: String,
+    pub clv: Number,
 }
 
 /// A month of the trend.

@@ -209,8 +209,8 @@ impl Book<'_> {
             let row = first + row_of(n);
             sheet.write(row, 0, name(p))?;
             sheet.write(row, 1, p.customers)?;
-            sheet.write_with_format(row, 2, cell(&p.revenue), &self.money)?;
-            sheet.write_with_format(row, 3, cell(&p.clv), &self.money)?;
+            self.number(sheet, (row, 2), &p.revenue, &self.money)?;
+            self.number(sheet, (row, 3), &p.clv, &self.money)?;
         }
         Ok(())
     }

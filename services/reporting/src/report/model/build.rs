@@ -140,17 +140,24 @@ fn parts<K: Ord + Copy>(
     keys: &[(K, &str)],
     of: impl Fn(u32) -> Option<K>,
 ) -> Vec<Part> {
-    let mut sums: BTreeMap<K, (i64, i128, i128)> =
-        keys.iter().map(|(key, _)| (*key, (0, 0, 0))).collect();
+    type Sums = (i64, Option<i128>, Option<i128>);
+    let mut sums: BTreeMap<K, Sums> = keys
+        .iter()
+        .map(|(key, _)| (*key, (0, None, None)))
+        .collect();
+    // What nobody has is not known: it stays none and is not 0.
+    let add = |sum: &mut Option<i128>, value: Option<i128>| {
+        if let Some(value) = value {
+            *sum = Some(sum.unwrap_or_default() + value);
+        }
+    };
     for place in c.population() {
         let Some(sum) = of(place).and_then(|key| sums.get_mut(&key)) else {
             continue;
         };
         sum.0 += 1;
-        sum.1 += revenue.get(&place).copied().unwrap_or_default();
-        sum.2 += c.profiles()[place as usize]
-            .clv_discounted
-            .unwrap_or_default();
+        add(&mut sum.1, revenue.get(&place).copied());
+        add(&mut sum.2, c.profiles()[place as usize].clv_discounted);
     }
     keys.iter()
         .map(|(key, label)| {
@@ -158,8 +165,8 @@ fn parts<K: Ord + Copy>(
             Part {
                 label: (*label).to_owned(),
                 customers,
-                revenue: number::text(revenue),
-                clv: number::text(clv),
+                revenue: out(revenue),
+                clv: out(clv),
             }
         })
         .collect()
