@@ -11,7 +11,7 @@
 use std::{collections::HashMap, error::Error, time::Instant};
 
 use jinke_resolution::{
-    batch::{At, Column, Mode, Options, Semantic, Table, resolve_table},
+    batch::{At, Column, Expert, Mode, Options, Semantic, Table, resolve_table},
     evaluate::{b_cubed, pairwise},
 };
 
@@ -74,12 +74,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         merge: std::env::var("MERGE").ok().and_then(|t| t.parse().ok()),
         ..Options::default()
     };
-    let found = resolve_table(&table, None, &options, &|phase, done, n| {
-        if done > 0 {
-            return;
-        }
-        eprintln!("{:.2}s {phase:?} {n}", start.elapsed().as_secs_f64());
-    })?;
+    let found = resolve_table(
+        &table,
+        None,
+        &Expert::default(),
+        &options,
+        &|phase, done, n| {
+            if done > 0 {
+                return;
+            }
+            eprintln!("{:.2}s {phase:?} {n}", start.elapsed().as_secs_f64());
+        },
+    )?;
     let seconds = start.elapsed().as_secs_f64();
     let mut entity: HashMap<String, String> = HashMap::new();
     let mut reader = csv::Reader::from_path(truth)?;

@@ -141,6 +141,12 @@ pub struct ClusterExplanation {
     pub judgements: Vec<String>,
     /// Compared pairs inside the cluster at or above the review threshold.
     pub supporting: Vec<Edge>,
+    /// What would split it: the two sides that remain without the weakest link. Empty when there
+    /// is none.
+    pub sides: [Vec<usize>; 2],
+    /// The supporting pairs between the sides: the split needs all of them to fall below the
+    /// merge threshold, or a negative judgement on the two sides.
+    pub holding: Vec<Edge>,
 }
 
 /// Explains the cluster at index `index` of `clustering`; empty when there is none.
@@ -207,10 +213,41 @@ pub fn explain_cluster(
             .then_with(|| (nodes[x.a].key, nodes[x.b].key).cmp(&(nodes[y.a].key, nodes[y.b].key)))
     });
     supporting.dedup();
+    let sides = weakest
+        .as_ref()
+        .map_or_else(Default::default, |w| sides(members, &links, w));
+    let on = |x: usize| sides[0].contains(&x);
+    let holding: Vec<Edge> = supporting
+        .iter()
+        .copied()
+        .filter(|e| !sides[0].is_empty() && on(e.a) != on(e.b))
+        .collect();
     ClusterExplanation {
+        sides,
+        holding,
         links,
         weakest,
         judgements,
         supporting,
     }
+}
+
+/// The members on each side of a link of the tree.
+fn sides(members: &[usize], links: &[Link], cut: &Link) -> [Vec<usize>; 2] {
+    let mut near = std::collections::BTreeSet::from([cut.a]);
+    let mut todo = vec![cut.a];
+    while let Some(x) = todo.pop() {
+        for l in links.iter().filter(|l| *l != cut) {
+            let next = match x {
+                x if x == l.a => l.b,
+                x if x == l.b => l.a,
+                _ => continue,
+            };
+            if near.insert(next) {
+                todo.push(next);
+            }
+        }
+    }
+    let (left, right) = members.iter().partition(|m| near.contains(m));
+    [left, right]
 }

@@ -20,7 +20,8 @@
 //! Beside it: [`rules`] (keys, weights, thresholds and term frequencies in one frozen file),
 //! [`explain`] (the waterfall of a pair, what holds a cluster together), [`search`] (terms for
 //! an index), [`mod@resolve`] (all steps from scratch, the reference for every incremental
-//! way), [`evaluate`] (precision and recall against known truth), [`batch`] (whole tables in one
+//! way), [`evaluate`] (precision and recall against known truth), [`mod@assess`] (the same from a person's
+//! labels), [`difference`] (what another rule set would merge, split or change), [`batch`] (whole tables in one
 //! go: business customers by the same rule sets, any other table with weights learned from it).
 //!
 //! # Resolving incrementally
@@ -60,10 +61,12 @@
 //! What a hostile record can cost is bounded: see the limits in [`mod@standardize`],
 //! [`MAX_KEYS`] and [`search`]. No input panics.
 
+pub mod assess;
 pub mod batch;
 pub mod block;
 pub mod cluster;
 pub mod compare;
+pub mod difference;
 pub mod evaluate;
 pub mod explain;
 pub mod judgement;
@@ -80,6 +83,7 @@ pub use cluster::{
     Cause, Clustering, Edge, Link, Node, Obstacle, Reason, Review, check_positive, cluster,
 };
 pub use compare::{Comparison, LevelHit, compare, score};
+pub use difference::{Change, ChangeKind, differences};
 pub use explain::{ClusterExplanation, Step, explain_cluster, explain_pair};
 pub use judgement::{Judgement, JudgementKind};
 pub use resolve::{Population, Resolution, resolve, resolve_kind};

@@ -254,6 +254,64 @@ impl RuleSet {
         out
     }
 
+    /// This rule set with other weights and limits, as another version: `weights` by comparison and
+    /// level in milli-bits, `limits` by key as (max_records, max_cores).
+    ///
+    /// # Errors
+    /// What is unknown or out of range, without a line.
+    pub fn adjusted(
+        &self,
+        weights: &BTreeMap<String, BTreeMap<String, i32>>,
+        limits: &BTreeMap<String, (usize, usize)>,
+    ) -> Result<Self, RuleError> {
+        let wrong = |message: String| RuleError { line: 0, message };
+        let mut text: toml::Table = toml::from_str(&self.text).map_err(|e| wrong(e.to_string()))?;
+        let named = |list: &mut toml::Value, name: &str, what: &str| -> Result<usize, RuleError> {
+            let list = list.as_array().map_or(&[][..], Vec::as_slice);
+            let is = |v: &toml::Value| v.get("name").and_then(toml::Value::as_str) == Some(name);
+            let names: Vec<&str> = list
+                .iter()
+                .filter_map(|v| v.get("name")?.as_str())
+                .collect();
+            list.iter().position(is).ok_or_else(|| {
+                wrong(format!(
+                    "unknown {what} {name:?}; known: {}",
+                    names.join(", ")
+                ))
+            })
+        };
+        for (comparison, levels) in weights {
+            let Some(all) = text.get_mut("comparison") else {
+                continue;
+            };
+            let at = named(all, comparison, "comparison")?;
+            let Some(of) = all.get_mut(at).and_then(|c| c.get_mut("levels")) else {
+                continue;
+            };
+            for (level, weight) in levels {
+                let at = named(of, level, "level")?;
+                if let Some(v) = of.get_mut(at).and_then(|l| l.get_mut("weight")) {
+                    *v = toml::Value::Integer((*weight).into());
+                }
+            }
+        }
+        for (key, (records, cores)) in limits {
+            let Some(all) = text.get_mut("key") else {
+                continue;
+            };
+            let at = named(all, key, "key")?;
+            for (name, n) in [("max_records", records), ("max_cores", cores)] {
+                let n = i64::try_from(*n).unwrap_or(i64::MAX);
+                if let Some(v) = all.get_mut(at).and_then(|k| k.get_mut(name)) {
+                    *v = toml::Value::Integer(n);
+                }
+            }
+        }
+        let version = format!("{}-adjusted", self.version.trim_end_matches("-adjusted"));
+        text.insert("version".into(), toml::Value::String(version));
+        Self::parse(&text.to_string())
+    }
+
     /// Index of a key by name.
     pub fn key_index(&self, name: &str) -> Option<u8> {
         self.keys

@@ -21,7 +21,7 @@ mod world;
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use jinke_resolution::{
-    batch::{Options, resolve_table},
+    batch::{Expert, Options, resolve_table},
     evaluate::{b_cubed, pairwise},
 };
 use world::World;
@@ -95,7 +95,7 @@ fn report(w: &World, show: Option<&str>) -> Result<(), Box<dyn Error>> {
         threads: 2,
         ..Options::default()
     };
-    let found = resolve_table(&table, None, &options, &|_, _, _| {})?;
+    let found = resolve_table(&table, None, &Expert::default(), &options, &|_, _, _| {})?;
     let labels = |heads: &[u32]| -> Vec<usize> { heads.iter().map(|h| *h as usize).collect() };
     let (balance, merge) = (labels(&found.heads), labels(&found.merged));
     let reviews = found.reviews.len();

@@ -11,7 +11,7 @@ pub fn explain_rows(table: &Table, outcome: &Outcome, a: u32, b: u32) -> Vec<Ste
     match &outcome.model {
         Some(model) => by_model(table, model, a as usize, b as usize),
         None => {
-            let rules = RuleSet::organization();
+            let rules = outcome.rules.clone().unwrap_or_else(RuleSet::organization);
             let of = |row: u32| {
                 let values = organizations::values(table, row as usize);
                 standardize(PartyKind::Organization, &values, &rules)

@@ -98,9 +98,11 @@ pub(super) fn pack(a: u32, b: u32) -> u64 {
 }
 
 /// Every two rows that may be one thing, once, ascending.
+/// `more` lists columns in all of which rows with equal values meet.
 pub(super) fn candidates(
     columns: &[Cells],
     ranks: &[u32],
+    more: &[Vec<usize>],
     may: &MayMeet<'_>,
     threads: usize,
 ) -> (Vec<u64>, BlockingReport) {
@@ -113,7 +115,7 @@ pub(super) fn candidates(
             let mut out: Shards = vec![Vec::new(); SHARDS];
             let mut keys = Vec::with_capacity(MOST);
             for row in span(i) {
-                of_row(columns, row, &mut keys);
+                of_row(columns, more, row, &mut keys);
                 for k in &keys {
                     out[(*k % SHARDS as u64) as usize].push((*k, row as u32));
                 }
@@ -153,7 +155,7 @@ pub(super) fn candidates(
             let mut out: Shards = vec![Vec::new(); SHARDS];
             let mut keys = Vec::with_capacity(MOST);
             for row in span(i) {
-                of_row(columns, row, &mut keys);
+                of_row(columns, more, row, &mut keys);
                 keys.retain(|k| crowded.contains(k));
                 keys.truncate(CROWDED);
                 if let [one] = keys.as_slice() {
@@ -223,8 +225,15 @@ fn text_order(columns: &[Cells], ranks: &[u32]) -> Vec<u32> {
 }
 
 /// The keys of a row, the most telling first.
-fn of_row(columns: &[Cells], row: usize, out: &mut Vec<u64>) {
+fn of_row(columns: &[Cells], more: &[Vec<usize>], row: usize, out: &mut Vec<u64>) {
     out.clear();
+    for (i, list) in more.iter().enumerate() {
+        let value = |c: &usize| columns[*c].of_row[row];
+        if list.iter().all(|c| value(c) != 0) {
+            let text = |h: u64, c: &usize| hash(h, columns[*c].text(value(c)).as_bytes());
+            out.push(list.iter().fold(mix(i as u64 + 7), text));
+        }
+    }
     let name = |s: Semantic| {
         columns
             .iter()

@@ -32,6 +32,12 @@ mod train;
 mod trained;
 mod values;
 
+use std::collections::BTreeMap;
+
+use jinke_types::PartyKind;
+
+use crate::RuleSet;
+
 pub use explain::explain_rows;
 pub use group::Scored;
 pub use keys::BlockingReport;
@@ -66,6 +72,21 @@ pub struct Options {
     pub merge: Option<i32>,
 }
 
+/// What an expert sets by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Expert {
+    /// The rule set for organizations to use instead of the embedded one.
+    pub rules: Option<RuleSet>,
+    /// Other weights than the learned ones, by column (for organizations: by comparison) and
+    /// level, in milli-bits.
+    pub weights: BTreeMap<String, BTreeMap<String, i32>>,
+    /// More blocking: rows with equal values in all columns of a list meet. For other tables than
+    /// those of organizations.
+    pub blocking: Vec<Vec<String>>,
+    /// Limits of blocking keys of organizations, as (max_records, max_cores).
+    pub limits: BTreeMap<String, (usize, usize)>,
+}
+
 /// A step of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -85,8 +106,11 @@ pub enum Phase {
 pub type Progress<'a> = dyn Fn(Phase, u64, u64) + Sync + 'a;
 
 /// Why a table cannot be resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
+    /// An expert's setting names what is not there, or is out of range.
+    #[error("{0}")]
+    Expert(String),
     /// The model was trained on other columns.
     #[error("the model was trained on other columns than the table has")]
     OtherColumns,
@@ -116,8 +140,8 @@ pub struct Outcome {
     pub scored: Vec<Scored>,
     /// The model used; none where the rule set for organizations was used.
     pub model: Option<Model>,
-    /// Version of the rule set used, when it was one.
-    pub rules: Option<String>,
+    /// The rule set used, when it was one.
+    pub rules: Option<RuleSet>,
 }
 
 /// How a table is resolved.
@@ -132,10 +156,14 @@ pub enum Engine {
     Trained,
 }
 
-/// Resolves a table, with the model given or one learned from it.
+/// Resolves a table, with the model given or one learned from it, and what an expert set.
+///
+/// # Errors
+/// Columns that do not fit the model or are too many, or a setting that names what is not there.
 pub fn resolve_table(
     table: &Table,
     model: Option<&Model>,
+    expert: &Expert,
     options: &Options,
     progress: &Progress<'_>,
 ) -> Result<Outcome, TableError> {
@@ -146,13 +174,30 @@ pub fn resolve_table(
         return Err(TableError::Rows);
     }
     let by_rules = match options.engine {
-        Engine::Auto => model.is_none() && organizations::fits(table, options.mode),
+        Engine::Auto => {
+            let fits = || organizations::fits(table, options.mode);
+            model.is_none() && (expert.rules.is_some() || fits())
+        }
         Engine::Organization => true,
         Engine::Trained => false,
     };
-    if by_rules {
-        let rules = crate::RuleSet::organization();
-        return Ok(organizations::resolve(table, &rules, options, progress));
+    if !by_rules {
+        return trained::resolve(table, model, expert, options, progress);
     }
-    trained::resolve(table, model, options, progress)
+    if !expert.blocking.is_empty() {
+        let message = "tables of organizations take limits of keys, not more blocking";
+        return Err(TableError::Expert(message.into()));
+    }
+    let mut rules = expert.rules.clone().unwrap_or_else(RuleSet::organization);
+    if rules.kind != PartyKind::Organization {
+        return Err(TableError::Expert(
+            "the rule set is not for organizations".into(),
+        ));
+    }
+    if !(expert.weights.is_empty() && expert.limits.is_empty()) {
+        rules = rules
+            .adjusted(&expert.weights, &expert.limits)
+            .map_err(|e| TableError::Expert(e.message))?;
+    }
+    Ok(organizations::resolve(table, &rules, options, progress))
 }

@@ -276,7 +276,7 @@ pub fn resolve(
     options: &Options,
     progress: &Progress<'_>,
 ) -> Outcome {
-    let version = rules.full_version();
+    let used = rules.clone();
     let mut rules = rules.clone();
     rules.thresholds.review = options.balance.unwrap_or(rules.thresholds.review);
     rules.thresholds.merge = options
@@ -351,7 +351,7 @@ pub fn resolve(
         candidates: blocking.pairs,
         blocking,
         scored,
-        rules: Some(version),
+        rules: Some(used),
         ..Outcome::default()
     }
 }

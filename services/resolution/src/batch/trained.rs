@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    At, Options, Outcome, Phase, Progress, TableError,
+    At, Expert, Options, Outcome, Phase, Progress, TableError,
     cells::{self, Cells},
     group::{self, Scored},
     keys,
@@ -63,9 +63,11 @@ pub(super) fn kinship(m: &Model, tree: &Tree, side: usize, p: Pattern, rarity: i
 pub(super) fn resolve(
     table: &Table,
     model: Option<&Model>,
+    expert: &Expert,
     options: &Options,
     progress: &Progress<'_>,
 ) -> Result<Outcome, TableError> {
+    let blocking = columns_of(table, expert)?;
     let rows = table.len();
     let threads = options.threads;
     progress(Phase::Standardize, 0, rows as u64);
@@ -97,8 +99,13 @@ pub(super) fn resolve(
             Mode::Both => Some(u8::from(across)),
         }
     };
-    let (pairs, blocking) =
-        keys::candidates(&columns, &ranks, &|a, b| side(a, b).is_some(), threads);
+    let (pairs, blocking) = keys::candidates(
+        &columns,
+        &ranks,
+        &blocking,
+        &|a, b| side(a, b).is_some(),
+        threads,
+    );
     progress(Phase::Train, 0, pairs.len() as u64);
     let unpack = |p: u64| ((p >> 32) as u32, p as u32);
     let patterns: Vec<Pattern> = {
@@ -118,6 +125,7 @@ pub(super) fn resolve(
     let mut model = model;
     model.balance = options.balance.unwrap_or(model.balance);
     model.merge = options.merge.unwrap_or(model.merge);
+    adjust(&mut model, expert)?;
     for (cells, c) in columns.iter_mut().zip(&model.columns) {
         let rare: Vec<i32> = (0..cells.len() as u32)
             .map(|v| c.rarity.get(cells.text(v)).copied().unwrap_or(c.rare))
@@ -174,6 +182,53 @@ pub(super) fn resolve(
         model: Some(model),
         ..Outcome::default()
     })
+}
+
+/// The places of the columns of an expert's blocking.
+fn columns_of(table: &Table, expert: &Expert) -> Result<Vec<Vec<usize>>, TableError> {
+    if !expert.limits.is_empty() {
+        let message = "limits of keys are for tables of organizations";
+        return Err(TableError::Expert(message.into()));
+    }
+    let at = |name: &String| {
+        let found = table.columns.iter().position(|c| c.name == *name);
+        found.ok_or_else(|| TableError::Expert(format!("blocking names no column {name:?}")))
+    };
+    let lists = expert.blocking.iter();
+    lists
+        .map(|list| match list.as_slice() {
+            [] => Err(TableError::Expert("blocking has an empty list".into())),
+            list => list.iter().map(at).collect(),
+        })
+        .collect()
+}
+
+/// Sets the weights an expert gave: over all, and whatever the column's parent does.
+fn adjust(model: &mut Model, expert: &Expert) -> Result<(), TableError> {
+    for (column, levels) in &expert.weights {
+        let unknown = || TableError::Expert(format!("weights name no column {column:?}"));
+        let found = model.columns.iter_mut().find(|c| c.column.name == *column);
+        let c = found.ok_or_else(unknown)?;
+        let names = c.column.semantic.levels();
+        for (level, weight) in levels {
+            let Some(l) = names.iter().position(|n| n == level).filter(|l| *l > 0) else {
+                let known = names[1..].join(", ");
+                return Err(TableError::Expert(format!(
+                    "unknown level {level:?} of column {column:?}; known: {known}"
+                )));
+            };
+            if weight.abs() > 100_000 {
+                let message = format!("the weight of {column:?} {level:?} must be within 100000");
+                return Err(TableError::Expert(message));
+            }
+            c.weights[l] = *weight;
+            c.given
+                .iter_mut()
+                .filter_map(|g| g.get_mut(l))
+                .for_each(|w| *w = *weight);
+        }
+    }
+    Ok(())
 }
 
 /// How rare values and words of a column are.

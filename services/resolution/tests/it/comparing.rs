@@ -82,7 +82,7 @@ fn names_reach_their_levels() {
         (
             "杭州台进电子科技有限公司",
             "上海华兴钢铁有限公司",
-            "name=else region=else branch=both_head",
+            "name=different region=else branch=both_head",
         ),
     ] {
         assert_eq!(levels(&name(a), &name(b)), want, "{a} / {b}");

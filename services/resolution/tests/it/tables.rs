@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jinke_resolution::{
     RuleSet,
     batch::{
-        At, Column, Engine, Mode, Model, Options, Outcome, Semantic, Table, explain_rows,
+        At, Column, Engine, Expert, Mode, Model, Options, Outcome, Semantic, Table, explain_rows,
         organizations, resolve_table,
     },
     resolve_kind, standardize,
@@ -43,7 +43,7 @@ fn run(table: &Table, mode: Mode, threads: usize, model: Option<&Model>) -> Outc
         threads,
         ..Options::default()
     };
-    resolve_table(table, model, &options, &|_, _, _| {}).unwrap()
+    resolve_table(table, model, &Expert::default(), &options, &|_, _, _| {}).unwrap()
 }
 
 /// Clusters as sets of row names, whatever the order of rows.
@@ -177,7 +177,13 @@ fn a_model_read_back_gives_the_same_clusters() {
     let again = run(&t, Mode::Dedupe, 1, Some(&model));
     assert_eq!(again.heads, learned.heads);
     let other = table(&PEOPLE[1..], &[]);
-    let refused = resolve_table(&other, Some(&model), &Options::default(), &|_, _, _| {});
+    let refused = resolve_table(
+        &other,
+        Some(&model),
+        &Expert::default(),
+        &Options::default(),
+        &|_, _, _| {},
+    );
     assert!(refused.is_err());
 }
 

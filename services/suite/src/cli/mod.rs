@@ -1,6 +1,7 @@
 //! The command line. Every command answers with a table for people or, with `--json`, with
 //! proto3 JSON; errors go to standard error; exit codes are in the help.
 
+pub mod assess;
 pub mod backup;
 pub mod config;
 pub mod connections;
@@ -17,6 +18,7 @@ pub mod resolve;
 pub mod rules;
 pub mod run;
 pub mod secrets;
+pub mod simulate;
 pub mod sources;
 pub mod stewards;
 pub mod users;
@@ -154,11 +156,15 @@ pub enum Command {
     /// Tasks and reminders: the inbox
     #[command(subcommand)]
     Tasks(pipeline::tasks::TasksCommand),
-    /// Find which rows of CSV files are one customer, person, product…, on this machine alone
+    /// Draw pairs of a resolved table for a person to label, and say how good the clusters are
+    Assess(assess::AssessArgs),
+    /// Find which rows of CSV or Parquet files are one customer, person, product…, on this machine alone
     Resolve(resolve::ResolveArgs),
     /// Keys, passwords and certificates for services in separate processes
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Start a simulated WeCom, DingTalk, Kingdee or Tryton to try connections with
+    Simulate(simulate::SimulateArgs),
     /// The customer asset report
     #[command(subcommand)]
     Report(reporting::ReportCommand),
@@ -229,12 +235,8 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Whoami => login::whoami(&global, printer).await,
         Command::Customers(command) => customers::customers(&global, command, printer).await,
         Command::Sources(command) => sources::sources(&global, command, printer).await,
-        Command::Connectors(command) => {
-            connections::connectors(&global, command, printer).await
-        }
-        Command::Connections(command) => {
-            connections::connections(&global, command, printer).await
-        }
+        Command::Connectors(command) => connections::connectors(&global, command, printer).await,
+        Command::Connections(command) => connections::connections(&global, command, printer).await,
         Command::Import(args) => import::import(&global, args, printer).await,
         Command::Reviews(command) => stewards::reviews(&global, command, printer).await,
         Command::Judge(args) => stewards::judge(&global, args, printer).await,
@@ -244,8 +246,10 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Pipeline(command) => pipeline::pipeline(&global, command, printer).await,
         Command::Leads(command) => pipeline::leads::leads(&global, command, printer).await,
         Command::Tasks(command) => pipeline::tasks::tasks(&global, command, printer).await,
+        Command::Assess(args) => assess::assess(&args, printer),
         Command::Resolve(args) => resolve::resolve(&args, printer),
         Command::Secrets(command) => secrets::secrets(command, printer),
+        Command::Simulate(args) => simulate::simulate(args, printer).await,
         Command::Report(command) => reporting::report(&global, command, printer).await,
         Command::Metrics(command) => reporting::metrics(&global, command, printer).await,
         Command::Users(command) => users::users(&global, command, printer).await,

@@ -2,6 +2,7 @@
 
 pub mod input;
 pub mod output;
+pub mod parquet;
 pub mod report;
 pub mod spec;
 
@@ -15,7 +16,11 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jinke_resolution::batch::{At, Model, Options, Outcome, Phase, resolve_table};
+use jinke_resolution::{
+    ChangeKind, RuleSet,
+    batch::{At, Expert, Model, Options, Outcome, Phase, Table, TableError, resolve_table},
+    differences,
+};
 use jinke_types::{Code, Failure};
 
 use super::Outcome as Ended;
@@ -47,9 +52,15 @@ pub struct ResolveArgs {
     /// Where the learned model goes
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     model_out: Option<PathBuf>,
-    /// A model learned before
+    /// A model learned before, or a rule set for organizations
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// An earlier CLUSTERS.csv: says which of its clusters would merge, split or change
+    #[arg(long, value_name = "CLUSTERS.csv")]
+    compare: Option<PathBuf>,
+    /// Where each of these changes goes: change,kind,source,source_id,before,after
+    #[arg(long, value_name = "CHANGES.csv", requires = "compare")]
+    changes: Option<PathBuf>,
     /// Where a report for people goes, one HTML file
     #[arg(long, value_name = "REPORT.html")]
     report: Option<PathBuf>,
@@ -164,7 +175,7 @@ const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-fn text_of(path: &Path) -> Result<String, Failure> {
+pub(super) fn text_of(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| {
         Failure::new(
             Code::NotFound,
@@ -182,7 +193,15 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let start = Instant::now();
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let spec = Spec::parse(&text_of(&args.spec)?, folder)?;
-    let model = args.model.as_deref().map(model_of).transpose()?;
+    let (model, rules) = match args.model.as_deref().map(model_of).transpose()? {
+        Some(Given::Model(m)) => (Some(*m), None),
+        Some(Given::Rules(r)) => (None, Some(*r)),
+        None => (None, None),
+    };
+    let expert = Expert {
+        rules,
+        ..spec.expert.clone()
+    };
     let threads = args.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,
@@ -201,8 +220,8 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         merge: spec.thresholds.1,
     };
     let show = |phase: Phase, done: u64, of: u64| watch.at(phase_name(phase), done, of);
-    let outcome = resolve_table(&table, model.as_ref(), &options, &show)
-        .map_err(|e| Failure::new(Code::InvalidArgument, "MODEL_INVALID", e.to_string()))?;
+    let outcome =
+        resolve_table(&table, model.as_ref(), &expert, &options, &show).map_err(refused)?;
     watch.at("write", 0, table.len() as u64);
     output::clusters(&args.out, &table, &outcome.heads)?;
     if let Some(path) = &args.model_out {
@@ -211,22 +230,28 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     if let Some(path) = &args.report {
         output::whole(path, &report::html(&table, &outcome))?;
     }
-    let done = start.elapsed();
+    let (done, cpu) = (start.elapsed(), cpu_seconds());
     let clusters = (0..)
         .zip(&outcome.heads)
         .filter(|(row, head)| row == *head)
         .count();
+    let per_thousand = 1000.0 * outcome.reviews.len() as f64 / table.len().max(1) as f64;
+    let per_thousand = (per_thousand * 10.0).round() / 10.0;
     let Some(truth) = &args.truth else {
         drop(watch);
         printer.line(format!(
-            "{} 条记录 records  {clusters} 个客户 clusters  {:.1} s",
+            "{} 条记录 records  {clusters} 个簇 clusters  {} 个复核 reviews（{per_thousand} / 1000）  {:.1} s",
             table.len(),
+            outcome.reviews.len(),
             done.as_secs_f64()
         ))?;
+        compared(args, &table, &outcome, printer)?;
         return Ok(ExitCode::SUCCESS);
     };
     watch.at("evaluate", 0, table.len() as u64);
-    let (pairwise, b_cubed) = output::measure(truth, &table, &outcome.heads)?;
+    let truth = output::labels_of(truth, &table)?;
+    let (pairwise, b_cubed) = output::measure(&truth, &outcome.heads);
+    let (merge, _) = output::measure(&truth, &outcome.merged);
     let mut seconds = watch.seconds();
     seconds.insert(
         "total".into(),
@@ -238,19 +263,72 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "clusters": clusters,
         "pairwise": pairwise,
         "b_cubed": b_cubed,
+        "merge": merge,
+        "reviews": outcome.reviews.len(),
+        "reviews_per_1000": per_thousand,
         "seconds": seconds,
-        "cpu_seconds": cpu_seconds(),
+        "cpu_seconds": cpu,
         "peak_memory_mb": peak_memory_mb(),
         "candidate_pairs": outcome.candidates,
-        "engine": outcome.rules.clone().unwrap_or_else(|| "trained".into()),
+        "engine": outcome.rules.as_ref().map_or_else(|| "trained".into(), RuleSet::full_version),
         "threads": threads,
     });
     printer.raw(&line.to_string())?;
+    compared(args, &table, &outcome, printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn model_of(path: &Path) -> Result<Model, Failure> {
-    Model::parse(&text_of(path)?).map_err(|e| {
+/// Says what would change against earlier clusters.
+fn compared(
+    args: &ResolveArgs,
+    table: &Table,
+    outcome: &Outcome,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let Some(earlier) = &args.compare else {
+        return Ok(());
+    };
+    let before = output::labels_of(earlier, table)?;
+    let after: Vec<usize> = outcome.heads.iter().map(|h| *h as usize).collect();
+    let changes = differences(&before, &after);
+    let count = |kind| changes.iter().filter(|c| c.kind == kind).count();
+    printer.line(format!(
+        "与之前相比 against before: {} 处合并 merge, {} 处拆分 split, {} 处改变 change",
+        count(ChangeKind::Merge),
+        count(ChangeKind::Split),
+        count(ChangeKind::Change)
+    ))?;
+    match &args.changes {
+        Some(path) => output::changes(path, table, &changes),
+        None => Ok(()),
+    }
+}
+
+/// What a resolved table was refused for.
+pub(super) fn refused(e: TableError) -> Failure {
+    let reason = match e {
+        TableError::OtherColumns => "MODEL_INVALID",
+        _ => "SPEC_INVALID",
+    };
+    Failure::new(Code::InvalidArgument, reason, e.to_string())
+}
+
+/// What `--model` names.
+enum Given {
+    Model(Box<Model>),
+    Rules(Box<RuleSet>),
+}
+
+/// A rule set names the kind of party it is for; a model of a table does not.
+fn model_of(path: &Path) -> Result<Given, Failure> {
+    let text = text_of(path)?;
+    let is_rules = text.lines().any(|l| l.trim_start().starts_with("kind ="));
+    let found = if is_rules {
+        RuleSet::parse(&text).map(|r| Given::Rules(Box::new(r)))
+    } else {
+        Model::parse(&text).map(|m| Given::Model(Box::new(m)))
+    };
+    found.map_err(|e| {
         Failure::new(
             Code::InvalidArgument,
             "MODEL_INVALID",
@@ -261,14 +339,11 @@ fn model_of(path: &Path) -> Result<Model, Failure> {
 
 /// The model learned; where the rule set of the service was used, that rule set.
 fn model_text(outcome: &Outcome) -> String {
-    outcome.model.as_ref().map_or_else(
-        || {
-            jinke_resolution::RuleSet::organization()
-                .to_toml()
-                .to_owned()
-        },
-        Model::to_toml,
-    )
+    match (&outcome.model, &outcome.rules) {
+        (Some(model), _) => model.to_toml(),
+        (None, Some(rules)) => rules.to_toml().to_owned(),
+        (None, None) => String::new(),
+    }
 }
 
 /// A line of a file below /proc/self, where there is such a thing.

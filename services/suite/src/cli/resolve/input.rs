@@ -1,4 +1,4 @@
-//! Reading CSV files into a table, in UTF-8 or GB18030, of which GBK is a part.
+//! Reading files into a table: CSV in UTF-8 or GB18030, of which GBK is a part, and Parquet.
 
 use std::{
     borrow::Cow,
@@ -12,12 +12,16 @@ use encoding_rs::GB18030;
 use jinke_resolution::batch::{Column, Table, parallel};
 use jinke_types::{Code, Failure};
 
-use super::spec::Spec;
+use super::{parquet, spec::Spec};
 
 /// Longest row, in bytes, so that a file with an open quote does not fill the memory.
 const LONGEST_ROW: usize = 16 << 20;
 
-fn failure(path: &Path, reason: &'static str, message: impl std::fmt::Display) -> Failure {
+pub(super) fn failure(
+    path: &Path,
+    reason: &'static str,
+    message: impl std::fmt::Display,
+) -> Failure {
     let code = if reason == "INPUT_UNREADABLE" {
         Code::NotFound
     } else {
@@ -137,6 +141,9 @@ fn is_utf8(reader: &mut impl BufRead) -> std::io::Result<bool> {
 
 /// Reads one file: its rows, and which columns of the spec it has.
 fn one(path: &Path, spec: &Spec) -> Result<(Table, Vec<bool>), Failure> {
+    if parquet::is_parquet(path) {
+        return parquet::read(path, spec);
+    }
     let (utf8, mut reader) = open(path)?;
     let invalid = |m: String| failure(path, "INPUT_INVALID", m);
     let header: HashMap<String, usize> = {
@@ -204,7 +211,7 @@ fn one(path: &Path, spec: &Spec) -> Result<(Table, Vec<bool>), Failure> {
 mod tests {
     use std::path::PathBuf;
 
-    use jinke_resolution::batch::{Engine, Mode, Semantic};
+    use jinke_resolution::batch::{Engine, Expert, Mode, Semantic};
 
     use super::*;
 
@@ -224,6 +231,7 @@ mod tests {
                 column("电话", Semantic::Phone),
             ],
             thresholds: (None, None),
+            expert: Expert::default(),
         }
     }
 
@@ -264,6 +272,7 @@ mod tests {
         };
         assert_eq!(fails("a.csv", b"\xff\xfe1\x00").reason, "INPUT_INVALID");
         assert_eq!(fails("b.csv", b"PAR1....").reason, "INPUT_INVALID");
+        assert_eq!(fails("b2.csv", b"PK\x03\x04..").reason, "INPUT_INVALID");
         assert_eq!(fails("c.csv", b"").reason, "INPUT_INVALID");
         let other = "编号,名称\n1,a\n".as_bytes();
         assert!(fails("d.csv", other).message.contains("电话"));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use jinke_resolution::{
+    Change, ChangeKind,
     batch::{Table, parallel::hash},
     evaluate::{Quality, b_cubed, pairwise},
 };
@@ -77,16 +78,49 @@ pub fn clusters(path: &Path, table: &Table, heads: &[u32]) -> Result<(), Failure
     inner.flush().map_err(|e| written(path, e))
 }
 
+/// Writes changes, a line per record: number and kind of the change, the record, and which of the
+/// change's clusters it was in before and is in after, numbered from 1.
+///
+/// # Errors
+/// `OUTPUT_UNWRITABLE`.
+pub fn changes(path: &Path, table: &Table, changes: &[Change]) -> Result<(), Failure> {
+    let fail = |e: csv::Error| written(path, e);
+    let mut out = csv::Writer::from_path(path).map_err(fail)?;
+    out.write_record(["change", "kind", "source", "source_id", "before", "after"])
+        .map_err(fail)?;
+    for (n, change) in (1..).zip(changes) {
+        let kind = match change.kind {
+            ChangeKind::Merge => "merge",
+            ChangeKind::Split => "split",
+            ChangeKind::Change => "change",
+        };
+        let mut after: Vec<(usize, usize)> = Vec::new();
+        for (place, members) in (1..).zip(&change.after) {
+            after.extend(members.iter().map(|m| (*m, place)));
+        }
+        for (before, members) in (1_usize..).zip(&change.before) {
+            for m in members {
+                let now = after.iter().find(|a| a.0 == *m).map_or(0, |a| a.1);
+                let source = table.sources[table.source_of(*m) as usize].as_str();
+                let (n, before, now) = (n.to_string(), before.to_string(), now.to_string());
+                out.write_record([n.as_str(), kind, source, table.key(*m), &before, &now])
+                    .map_err(fail)?;
+            }
+        }
+    }
+    out.flush().map_err(|e: std::io::Error| written(path, e))
+}
+
 fn name_hash(source: &str, key: &str) -> u64 {
     hash(hash(1, source.as_bytes()), key.as_bytes())
 }
 
-/// Pairwise and B-cubed quality against a truth file: its last column is the entity, those
-/// before it source and key, or the key alone. Rows it does not name stand alone.
+/// The entity of every row by a truth file: its last column is the entity, those before it source
+/// and key, or the key alone. Rows it does not name stand alone. A clusters file is read likewise.
 ///
 /// # Errors
 /// `INPUT_UNREADABLE`, `INPUT_INVALID`.
-pub fn measure(path: &Path, table: &Table, heads: &[u32]) -> Result<(Quality, Quality), Failure> {
+pub fn labels_of(path: &Path, table: &Table) -> Result<Vec<usize>, Failure> {
     let (utf8, mut reader) = input::open(path)?;
     let invalid = |m: String| {
         Failure::new(
@@ -136,6 +170,11 @@ pub fn measure(path: &Path, table: &Table, heads: &[u32]) -> Result<(Quality, Qu
             })
         })
         .collect();
+    Ok(truth)
+}
+
+/// Pairwise and B-cubed quality of clusters.
+pub fn measure(truth: &[usize], heads: &[u32]) -> (Quality, Quality) {
     let labels: Vec<usize> = heads.iter().map(|h| *h as usize).collect();
-    Ok((pairwise(&labels, &truth), b_cubed(&labels, &truth)))
+    (pairwise(&labels, truth), b_cubed(&labels, truth))
 }

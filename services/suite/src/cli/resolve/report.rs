@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use jinke_resolution::{
-    Step,
+    RuleSet, Step,
     batch::{Outcome, Scored, Table, explain_rows},
 };
 
@@ -50,7 +50,10 @@ pub fn html(table: &Table, outcome: &Outcome) -> String {
          <style>{STYLE}</style><h1>归并报告 Resolution report</h1>"
     );
     let clusters = (0..).zip(&outcome.heads).filter(|(r, h)| r == *h).count();
-    let by = outcome.rules.clone().unwrap_or_else(|| "trained".into());
+    let by = outcome
+        .rules
+        .as_ref()
+        .map_or_else(|| "trained".into(), RuleSet::full_version);
     let _ = write!(
         out,
         "<p>{} 条记录 records, {clusters} 个簇 clusters, {} 对候选 candidate pairs, {}</p>",
@@ -61,6 +64,15 @@ pub fn html(table: &Table, outcome: &Outcome) -> String {
     weights(&mut out, outcome);
     histogram(&mut out, &outcome.scored);
     sizes(&mut out, &outcome.heads);
+    let rows = table.len().max(1);
+    let _ = write!(
+        out,
+        "<h2>合并与复核 Merging and reviews</h2><p>自动合并后 after automatic merging: {} 个簇 clusters; \
+         复核 reviews: {} ({:.1} / 1000)</p>",
+        (0..).zip(&outcome.merged).filter(|(r, h)| r == *h).count(),
+        outcome.reviews.len(),
+        1000.0 * outcome.reviews.len() as f64 / rows as f64
+    );
     blocking(&mut out, outcome);
     examples(&mut out, table, outcome);
     out.push_str("</html>\n");
@@ -91,7 +103,8 @@ fn weights(out: &mut String, outcome: &Outcome) {
             }
         }
         None => {
-            for c in jinke_resolution::RuleSet::organization().comparisons {
+            let rules = outcome.rules.clone().unwrap_or_else(RuleSet::organization);
+            for c in rules.comparisons {
                 for level in &c.levels {
                     row(&c.name, &level.name, level.weight);
                 }
@@ -140,14 +153,10 @@ fn sizes(out: &mut String, heads: &[u32]) {
 fn blocking(out: &mut String, outcome: &Outcome) {
     let b = &outcome.blocking;
     out.push_str("<h2>分块 Blocking</h2><table>");
-    let generic = if outcome.model.is_some() {
-        "refined blocks"
-    } else {
-        "generic keys"
-    };
     for (name, n) in [
         ("blocks of two and more", b.blocks),
-        (generic, b.refined),
+        ("blocks too large, refined", b.refined),
+        ("values of too many names, no evidence", b.generic),
         ("neighbourhoods", b.neighbourhoods),
         ("rows of the largest block", b.largest),
         ("distinct pairs", b.pairs),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jinke_resolution::batch::{Column, Engine, MAX_COLUMNS, Mode, SEMANTICS, Semantic};
+use jinke_resolution::batch::{Column, Engine, Expert, MAX_COLUMNS, Mode, SEMANTICS, Semantic};
 use jinke_types::{Code, Failure};
 use serde::Deserialize;
 use toml::Spanned;
@@ -27,6 +27,8 @@ pub struct Spec {
     pub columns: Vec<Column>,
     /// Balance point and merge threshold in milli-bits, where set by hand.
     pub thresholds: (Option<i32>, Option<i32>),
+    /// Weights and blocking set by hand.
+    pub expert: Expert,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,22 @@ struct File {
     columns: Spanned<BTreeMap<Spanned<String>, Spanned<String>>>,
     #[serde(default)]
     thresholds: FileThresholds,
+    /// Column (or comparison), level, milli-bits.
+    #[serde(default)]
+    weights: BTreeMap<String, BTreeMap<String, i32>>,
+    /// Lists of columns whose values together block.
+    #[serde(default)]
+    blocking: Vec<Vec<String>>,
+    /// Limits of the blocking keys of organizations.
+    #[serde(default)]
+    keys: BTreeMap<String, FileKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileKey {
+    max_records: usize,
+    max_cores: usize,
 }
 
 #[derive(Default, Deserialize)]
@@ -133,6 +151,16 @@ impl Spec {
             engine,
             columns,
             thresholds: (file.thresholds.balance, file.thresholds.merge),
+            expert: Expert {
+                rules: None,
+                weights: file.weights,
+                blocking: file.blocking,
+                limits: file
+                    .keys
+                    .into_iter()
+                    .map(|(name, k)| (name, (k.max_records, k.max_cores)))
+                    .collect(),
+            },
         })
     }
 }
@@ -156,6 +184,17 @@ mod tests {
         );
         assert_eq!(spec.mode, Mode::Link);
         assert_eq!(spec.columns.len(), 2);
+    }
+
+    #[test]
+    fn reads_what_an_expert_sets() {
+        let text = "inputs = [\"a.csv\"]\nblocking = [[\"phone\"], [\"name\", \"city\"]]\n\
+                    [columns]\nname = \"text\"\nphone = \"phone\"\ncity = \"city\"\n\
+                    [weights.name]\nelse = -9000\n[keys.phone]\nmax_records = 9\nmax_cores = 2\n";
+        let expert = Spec::parse(text, Path::new("/x")).unwrap().expert;
+        assert_eq!(expert.weights["name"]["else"], -9000);
+        assert_eq!(expert.blocking.len(), 2);
+        assert_eq!(expert.limits["phone"], (9, 2));
     }
 
     #[test]
