@@ -107,8 +107,8 @@ async fn real_time_equals_batch() {
     let found = batch::resolve_table(
         &table,
         None,
-        &options,
         &batch::Expert::default(),
+        &options,
         &|_, _, _| {},
     )
     .unwrap();

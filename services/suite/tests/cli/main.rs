@@ -2,7 +2,10 @@
 //! commands a person would type.
 
 mod access;
+mod backup;
 mod doctor;
 mod files;
+mod five;
 mod harness;
+mod rules;
 mod samples;
