@@ -1,0 +1,662 @@
+//! `jinke connectors …` and `jinke connections …`
+
+mod add;
+mod show;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use jinke_kit::Peer;
+use jinke_proto::jinke::connector::v1::{
+    self as pb, connector_service_client::ConnectorServiceClient,
+};
+use jinke_types::{Code, Failure};
+
+use super::{
+    Global, Outcome,
+    page::{Limit, collect, more, named, request_id},
+};
+use crate::{
+    connect::{Answer, connect},
+    print::Printer,
+};
+
+type Client = ConnectorServiceClient<Peer>;
+
+/// The commands on kinds of connectors.
+#[derive(Debug, Subcommand)]
+pub enum ConnectorsCommand {
+    /// List the kinds, and how far each part of them is proven
+    List,
+    /// Show the settings of a kind
+    Show {
+        /// Kind, e.g. tryton
+        #[arg(value_parser = connector)]
+        connector: String,
+    },
+}
+
+/// The commands on connections.
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// Add a connection to a foreign system
+    Add(add::AddArgs),
+    /// List connections
+    List {
+        /// How much
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Show a connection
+    Show(One),
+    /// Try whether the foreign system lets us in
+    Check(One),
+    /// List the streams that can be pulled
+    Discover(One),
+    /// Show how the first rows of a stream are read
+    Preview {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Stream, as `discover` names it
+        stream: String,
+        /// A mapping file to try instead of the connection's own
+        #[arg(long, value_name = "FILE")]
+        mapping: Option<PathBuf>,
+        /// Rows
+        #[arg(long, default_value_t = 10)]
+        rows: i32,
+    },
+    /// Start a run now, and follow it
+    Run {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Only this stream; may be given several times
+        #[arg(long = "stream")]
+        streams: Vec<String>,
+        /// Compare all ids and delete what vanished, instead of pulling
+        #[arg(long)]
+        sweep: bool,
+        /// Start it only
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Stop a connection
+    Pause(One),
+    /// Let a connection go on
+    Resume(One),
+    /// List runs, the newest first
+    Runs {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// How much
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Stop a run for ever
+    Cancel(OneRun),
+    /// Let a sweep delete more than it may unasked
+    Approve(OneRun),
+    /// List rows that could not be read and records that were refused
+    Errors {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Send the refused records again now
+        #[arg(long)]
+        retry: bool,
+        /// How much
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// List what was given up; look at one, retry or discard it
+    DeadLetters {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Show this one with what it holds
+        #[arg(long, value_name = "NUMBER")]
+        show: Option<i64>,
+        /// Give this one all its attempts again
+        #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
+        retry: Option<i64>,
+        /// Forget this one
+        #[arg(long, value_name = "NUMBER", conflicts_with_all = ["show", "retry"])]
+        discard: Option<i64>,
+        /// How much
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Show where pulls stand
+    Cursors {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Let the next run pull this stream from the start; all streams without a name
+        #[arg(long, value_name = "STREAM", num_args = 0..=1, default_missing_value = "")]
+        reset: Option<String>,
+    },
+    /// Send a message
+    Send {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// Whom
+        #[arg(long)]
+        to: String,
+        /// Title
+        #[arg(long, default_value = "")]
+        title: String,
+        /// Text
+        text: String,
+        /// The text is Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// List messages and records that went out, the newest first
+    Deliveries {
+        /// Connection
+        #[arg(value_parser = connection)]
+        connection: String,
+        /// How much
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Forget a connection; the records it delivered stay
+    Delete(One),
+}
+
+/// A connection.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Connection
+    #[arg(value_parser = connection)]
+    connection: String,
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub struct OneRun {
+    /// Connection
+    #[arg(value_parser = connection)]
+    connection: String,
+    /// Number of the run
+    run: i64,
+}
+
+impl OneRun {
+    fn name(&self) -> String {
+        format!("{}/runs/{}", self.connection, self.run)
+    }
+}
+
+fn connection(text: &str) -> Result<String, String> {
+    named("connections", text)
+}
+
+fn connector(text: &str) -> Result<String, String> {
+    named("connectors", text)
+}
+
+fn client(global: &Global) -> Result<Client, Failure> {
+    Ok(ConnectorServiceClient::new(connect(global)?))
+}
+
+fn message_name(name: &str) -> String {
+    format!("jinke.connector.v1.{name}")
+}
+
+/// Runs a command on kinds of connectors.
+///
+/// # Errors
+/// What the server answered.
+pub async fn connectors(
+    global: &Global,
+    command: ConnectorsCommand,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    let mut client = client(global)?;
+    match command {
+        ConnectorsCommand::List => {
+            let (connectors, next_page_token) =
+                collect(1_000, 1_000, async |page_size, page_token| {
+                    let request = pb::ListConnectorsRequest {
+                        page_size,
+                        page_token,
+                    };
+                    let answer = client.list_connectors(request).await.answer()?;
+                    Ok((answer.connectors, answer.next_page_token))
+                })
+                .await?;
+            let answer = pb::ListConnectorsResponse {
+                connectors,
+                next_page_token,
+            };
+            printer.message(&message_name("ListConnectorsResponse"), &answer)?;
+            show::connectors(&answer.connectors, printer)?;
+        }
+        ConnectorsCommand::Show { connector } => {
+            let request = pb::GetConnectorRequest { name: connector };
+            let answer = client.get_connector(request).await.answer()?;
+            printer.message(&message_name("Connector"), &answer)?;
+            show::keys(&answer, printer)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command on connections.
+///
+/// # Errors
+/// What the server answered.
+pub async fn connections(
+    global: &Global,
+    command: ConnectionsCommand,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    use ConnectionsCommand as Command;
+    let mut client = client(global)?;
+    match command {
+        Command::Add(args) => {
+            let request = args.request()?;
+            let answer = client.create_connection(request).await.answer()?;
+            one(&answer, printer)
+        }
+        Command::List { limit } => list(&mut client, limit, printer).await,
+        Command::Show(args) => {
+            let name = args.connection;
+            let request = pb::GetConnectionRequest { name };
+            let answer = client.get_connection(request).await.answer()?;
+            one(&answer, printer)
+        }
+        Command::Check(args) => {
+            let name = args.connection;
+            let request = pb::CheckConnectionRequest { name };
+            let answer = client.check_connection(request).await.answer()?;
+            printer.message(&message_name("CheckConnectionResponse"), &answer)?;
+            show::check(&answer, printer)
+        }
+        Command::Discover(args) => {
+            let name = args.connection;
+            let request = pb::DiscoverConnectionRequest { name };
+            let answer = client.discover_connection(request).await.answer()?;
+            printer.message(&message_name("DiscoverConnectionResponse"), &answer)?;
+            show::streams(&answer.streams, printer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Preview {
+            connection,
+            stream,
+            mapping,
+            rows,
+        } => {
+            let mapping = mapping.map(|path| add::read(&path)).transpose()?;
+            let request = pb::PreviewMappingRequest {
+                name: connection,
+                stream,
+                mapping: mapping.unwrap_or_default(),
+                rows,
+            };
+            let answer = client.preview_mapping(request).await.answer()?;
+            printer.message(&message_name("PreviewMappingResponse"), &answer)?;
+            show::preview(&answer, printer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run {
+            connection,
+            streams,
+            sweep,
+            no_wait,
+        } => {
+            let kind = if sweep {
+                pb::run::Kind::Sweep
+            } else {
+                pb::run::Kind::Pull
+            };
+            let request = pb::RunConnectionRequest {
+                name: connection,
+                streams,
+                kind: kind.into(),
+                request_id: request_id(),
+            };
+            let run = client.run_connection(request).await.answer()?;
+            if no_wait {
+                runs(&[run], printer)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            follow(&mut client, run, printer).await
+        }
+        Command::Pause(args) => {
+            let request = pb::PauseConnectionRequest {
+                name: args.connection,
+                etag: String::new(),
+                request_id: request_id(),
+            };
+            let answer = client.pause_connection(request).await.answer()?;
+            one(&answer, printer)
+        }
+        Command::Resume(args) => {
+            let request = pb::ResumeConnectionRequest {
+                name: args.connection,
+                etag: String::new(),
+                request_id: request_id(),
+            };
+            let answer = client.resume_connection(request).await.answer()?;
+            one(&answer, printer)
+        }
+        Command::Runs { connection, limit } => {
+            let (found, next_page_token) =
+                collect(limit.limit, 1_000, async |page_size, page_token| {
+                    let request = pb::ListRunsRequest {
+                        parent: connection.clone(),
+                        page_size,
+                        page_token,
+                    };
+                    let answer = client.list_runs(request).await.answer()?;
+                    Ok((answer.runs, answer.next_page_token))
+                })
+                .await?;
+            let answer = pb::ListRunsResponse {
+                runs: found,
+                next_page_token,
+            };
+            printer.message(&message_name("ListRunsResponse"), &answer)?;
+            show::runs(&answer.runs, printer)?;
+            ended(more(&answer.next_page_token), printer)
+        }
+        Command::Cancel(args) => {
+            let request = pb::CancelRunRequest {
+                name: args.name(),
+                etag: String::new(),
+                request_id: request_id(),
+            };
+            let run = client.cancel_run(request).await.answer()?;
+            runs(&[run], printer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Approve(args) => {
+            let request = pb::ApproveSweepRequest {
+                name: args.name(),
+                etag: String::new(),
+                request_id: request_id(),
+            };
+            let run = client.approve_sweep(request).await.answer()?;
+            follow(&mut client, run, printer).await
+        }
+        Command::Errors {
+            connection,
+            retry,
+            limit,
+        } => errors(&mut client, connection, retry, limit, printer).await,
+        Command::DeadLetters {
+            connection,
+            show,
+            retry,
+            discard,
+            limit,
+        } => {
+            let decision = (show, retry, discard);
+            letters(&mut client, connection, decision, limit, printer).await
+        }
+        Command::Cursors { connection, reset } => {
+            cursors(&mut client, connection, reset, printer).await
+        }
+        Command::Send {
+            connection,
+            to,
+            title,
+            text,
+            markdown,
+        } => {
+            let request = pb::SendMessageRequest {
+                name: connection,
+                recipient: to,
+                title,
+                text,
+                markdown,
+                request_id: request_id(),
+            };
+            let delivery = client.send_message(request).await.answer()?;
+            printer.message(&message_name("Delivery"), &delivery)?;
+            show::deliveries(&[delivery], printer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Deliveries { connection, limit } => {
+            let (deliveries, next_page_token) =
+                collect(limit.limit, 1_000, async |page_size, page_token| {
+                    let request = pb::ListDeliveriesRequest {
+                        parent: connection.clone(),
+                        page_size,
+                        page_token,
+                    };
+                    let answer = client.list_deliveries(request).await.answer()?;
+                    Ok((answer.deliveries, answer.next_page_token))
+                })
+                .await?;
+            let answer = pb::ListDeliveriesResponse {
+                deliveries,
+                next_page_token,
+            };
+            printer.message(&message_name("ListDeliveriesResponse"), &answer)?;
+            show::deliveries(&answer.deliveries, printer)?;
+            ended(more(&answer.next_page_token), printer)
+        }
+        Command::Delete(args) => {
+            let request = pb::DeleteConnectionRequest {
+                name: args.connection.clone(),
+                request_id: request_id(),
+                ..pb::DeleteConnectionRequest::default()
+            };
+            let answer = client.delete_connection(request).await.answer()?;
+            printer.message(&message_name("DeleteConnectionResponse"), &answer)?;
+            printer.line(format!("已删除 deleted: {}", args.connection))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn ended<L: AsRef<str>>(line: Option<L>, printer: &mut Printer<'_>) -> Outcome {
+    if let Some(line) = line {
+        printer.line(line)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(connection: &pb::Connection, printer: &mut Printer<'_>) -> Outcome {
+    printer.message(&message_name("Connection"), connection)?;
+    show::connection(connection, printer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runs(list: &[pb::Run], printer: &mut Printer<'_>) -> Result<(), Failure> {
+    for run in list {
+        printer.message(&message_name("Run"), run)?;
+    }
+    show::runs(list, printer)
+}
+
+async fn list(client: &mut Client, limit: Limit, printer: &mut Printer<'_>) -> Outcome {
+    let (connections, next_page_token) =
+        collect(limit.limit, 1_000, async |page_size, page_token| {
+            let request = pb::ListConnectionsRequest {
+                page_size,
+                page_token,
+            };
+            let answer = client.list_connections(request).await.answer()?;
+            Ok((answer.connections, answer.next_page_token))
+        })
+        .await?;
+    let answer = pb::ListConnectionsResponse {
+        connections,
+        next_page_token,
+    };
+    printer.message(&message_name("ListConnectionsResponse"), &answer)?;
+    show::connections(&answer.connections, printer)?;
+    ended(more(&answer.next_page_token), printer)
+}
+
+/// Follows a run to its end. The exit code says whether all of it was taken.
+async fn follow(client: &mut Client, run: pb::Run, printer: &mut Printer<'_>) -> Outcome {
+    let request = pb::WatchRunRequest {
+        name: run.name.clone(),
+    };
+    let mut watch = client.watch_run(request).await.answer()?;
+    let mut last = run;
+    let mut shown = None;
+    while let Some(message) = watch
+        .message()
+        .await
+        .map_err(|status| jinke_kit::failure(&status))?
+    {
+        let Some(run) = message.run else { continue };
+        let line = show::progress(&run);
+        if shown.as_ref() != Some(&line) {
+            printer.line(&line)?;
+            shown = Some(line);
+        }
+        last = run;
+        if last.state() == pb::run::State::NeedsApproval {
+            break;
+        }
+    }
+    runs(std::slice::from_ref(&last), printer)?;
+    show::findings(&last, printer)?;
+    Ok(match last.state() {
+        pb::run::State::Succeeded => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+async fn errors(
+    client: &mut Client,
+    connection: String,
+    retry: bool,
+    limit: Limit,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    if retry {
+        let request = pb::RetryErrorsRequest {
+            name: connection,
+            stream: String::new(),
+            request_id: request_id(),
+        };
+        let answer = client.retry_errors(request).await.answer()?;
+        printer.message(&message_name("RetryErrorsResponse"), &answer)?;
+        printer.line(format!("重新发送 sent again: {}", answer.record_count))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (record_errors, next_page_token) =
+        collect(limit.limit, 1_000, async |page_size, page_token| {
+            let request = pb::ListRecordErrorsRequest {
+                parent: connection.clone(),
+                page_size,
+                page_token,
+                stream: String::new(),
+            };
+            let answer = client.list_record_errors(request).await.answer()?;
+            Ok((answer.record_errors, answer.next_page_token))
+        })
+        .await?;
+    let answer = pb::ListRecordErrorsResponse {
+        record_errors,
+        next_page_token,
+    };
+    printer.message(&message_name("ListRecordErrorsResponse"), &answer)?;
+    show::errors(&answer.record_errors, printer)?;
+    ended(more(&answer.next_page_token), printer)
+}
+
+async fn letters(
+    client: &mut Client,
+    connection: String,
+    decision: (Option<i64>, Option<i64>, Option<i64>),
+    limit: Limit,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    let name = |number: i64| format!("{connection}/deadLetters/{number}");
+    match decision {
+        (Some(number), _, _) => {
+            let request = pb::GetDeadLetterRequest { name: name(number) };
+            let letter = client.get_dead_letter(request).await.answer()?;
+            printer.message(&message_name("DeadLetter"), &letter)?;
+            show::letters(std::slice::from_ref(&letter), printer)?;
+            if let Some(record) = &letter.record {
+                show::records(std::slice::from_ref(record), printer)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        (_, Some(number), _) => {
+            let request = pb::RetryDeadLetterRequest {
+                name: name(number),
+                request_id: request_id(),
+            };
+            let answer = client.retry_dead_letter(request).await.answer()?;
+            printer.message(&message_name("RetryDeadLetterResponse"), &answer)?;
+            printer.line("重新处理 taken up again")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (_, _, Some(number)) => {
+            let request = pb::DiscardDeadLetterRequest {
+                name: name(number),
+                request_id: request_id(),
+            };
+            let answer = client.discard_dead_letter(request).await.answer()?;
+            printer.message(&message_name("DiscardDeadLetterResponse"), &answer)?;
+            printer.line("已丢弃 discarded")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            let (dead_letters, next_page_token) =
+                collect(limit.limit, 1_000, async |page_size, page_token| {
+                    let request = pb::ListDeadLettersRequest {
+                        parent: connection.clone(),
+                        page_size,
+                        page_token,
+                    };
+                    let answer = client.list_dead_letters(request).await.answer()?;
+                    Ok((answer.dead_letters, answer.next_page_token))
+                })
+                .await?;
+            let answer = pb::ListDeadLettersResponse {
+                dead_letters,
+                next_page_token,
+            };
+            printer.message(&message_name("ListDeadLettersResponse"), &answer)?;
+            show::letters(&answer.dead_letters, printer)?;
+            ended(more(&answer.next_page_token), printer)
+        }
+    }
+}
+
+async fn cursors(
+    client: &mut Client,
+    connection: String,
+    reset: Option<String>,
+    printer: &mut Printer<'_>,
+) -> Outcome {
+    if let Some(stream) = reset {
+        let request = pb::ResetCursorRequest {
+            name: connection.clone(),
+            stream,
+            request_id: request_id(),
+        };
+        let answer = client.reset_cursor(request).await.answer()?;
+        printer.message(&message_name("ResetCursorResponse"), &answer)?;
+        printer.line(format!("已重置 reset: {}", answer.cursor_count))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let request = pb::ListCursorsRequest { parent: connection };
+    let answer = client.list_cursors(request).await.answer()?;
+    printer.message(&message_name("ListCursorsResponse"), &answer)?;
+    show::cursors(&answer.cursors, printer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A failure for an argument that clap cannot check.
+fn argument(field: &str, why: &str) -> Failure {
+    let mut failure = Failure::field(field, why);
+    failure.code = Code::InvalidArgument;
+    failure
+}
