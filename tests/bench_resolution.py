@@ -3,13 +3,17 @@
 
 usage: bench_resolution.py JINKE [SET…]
 
+SET `growth` makes 100,000, 1,000,000 and 5,000,000 records with the generator that JINKE_TRAPS
+names (target/release/examples/traps) and shows how time and memory grow; GROWTH="n n n" sets
+other numbers.
+
 JINKE_ER names a folder with `data/`, `baselines/` and their README. Archives in `data/` are
 unpacked once into ER_DATA (default: a folder below the system's temporary one). The baselines
 are run from that folder as they are, where this Python has splink; their best figures are in
 the README. One default setting serves every set: the specs below name columns and types, and
 `mode = "link"` where both sources are free of duplicates.
 """
-import importlib.util, json, os, pathlib, subprocess, sys, tarfile, tempfile
+import importlib.util, json, os, pathlib, shutil, subprocess, sys, tarfile, tempfile
 
 PERSON = {"given_name": "given_name", "surname": "surname", "street_number": "category",
           "address_1": "address", "address_2": "address", "suburb": "city", "postcode": "postcode",
@@ -74,9 +78,33 @@ def show(name, who, f1, b3, cpu, wall, n, mb, note=""):
           flush=True)
 
 
+def thresholds(o):
+    """What the machine merges alone, and what it leaves to a steward."""
+    return f"merge P {o['merge']['precision']:.4f} R {o['merge']['recall']:.4f}, reviews/1000 {o['reviews_per_1000']}"
+
+
+def growth(jinke, work):
+    """Time and memory a record at growing numbers of records of one kind."""
+    traps = os.environ.get("JINKE_TRAPS", str(pathlib.Path(jinke).parent / "examples" / "traps"))
+    last = None
+    for n in map(int, os.environ.get("GROWTH", "100000 1000000 5000000").split()):
+        subprocess.run([traps, "--rows", str(n), "--write", work], check=True)
+        folder = work / f"customers-cn-{n}"
+        for o in run([jinke, "resolve", "--spec", folder / "spec.toml", "--out", work / "out.csv",
+                      "--truth", folder / "truth.csv"]):
+            wall, cpu = o["seconds"]["total"], o["cpu_seconds"] or 0
+            each = 1e6 * wall / o["records"]
+            note = f"{each:.2f} us and {1024 * (o['peak_memory_mb'] or 0) / o['records']:.2f} KB a record"
+            note += f", time x{each / last:.2f}" if last else ""
+            show(f"growth-{n}", "jinke", o["pairwise"]["f1"], o["b_cubed"]["f1"], cpu, wall, o["records"],
+                 o["peak_memory_mb"] or 0, note)
+            last = each
+        shutil.rmtree(folder)
+
+
 def main():
     er = pathlib.Path(os.environ["JINKE_ER"])
-    jinke, wanted = sys.argv[1], sys.argv[2:] or list(SETS)
+    jinke, wanted = sys.argv[1], sys.argv[2:] or [*SETS, "growth"]
     data = unpacked(er)
     splink = importlib.util.find_spec("splink") is not None
     if not splink:
@@ -85,6 +113,9 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         for name in wanted:
+            if name == "growth":
+                growth(jinke, work)
+                continue
             columns, mode, baseline = SETS[name]
             if not (data / name).exists():
                 print(f"{name:16} is not in {data}")
@@ -94,11 +125,13 @@ def main():
                         "--truth", data / name / "truth.csv"])
             for o in ours:
                 show(name, "jinke " + o["engine"][:20], o["pairwise"]["f1"], o["b_cubed"]["f1"],
-                     o["cpu_seconds"] or 0, o["seconds"]["total"], o["records"], o["peak_memory_mb"] or 0)
+                     o["cpu_seconds"] or 0, o["seconds"]["total"], o["records"], o["peak_memory_mb"] or 0,
+                     thresholds(o))
             if splink and baseline:
                 env = dict(os.environ, ER_DATA=str(data), ER_OUT=str(work))
                 for b in run([sys.executable, er / "baselines" / baseline[0], *baseline[1:]], env):
-                    ratio = f"jinke {b['e2e_s'] / max(ours[0]['seconds']['total'], .01):.1f}x faster" if ours else ""
+                    wall, cpu = (max(ours[0]["seconds"]["total"], .01), max(ours[0]["cpu_seconds"] or 0, .01)) if ours else (0, 0)
+                    ratio = f"jinke {b['e2e_s'] / wall:.1f}x less wall, {b['cpu_s'] / cpu:.1f}x less CPU" if ours else ""
                     show(name, b["baseline"].split("/")[0], b["f1"], b["b3_f1"], b["cpu_s"], b["e2e_s"],
                          b["records"], b["peak_rss_mb"], ratio)
 

@@ -103,7 +103,10 @@ fn record(id: usize, values: &[(&str, String)]) -> (RecordKey, PartyKind, Vec<Va
             other => Value::text(other, text.clone()),
         })
         .collect();
-    let key = RecordKey::new(if id % 2 == 0 { "erp" } else { "crm" }, format!("{id:04}"));
+    let key = RecordKey::new(
+        if id.is_multiple_of(2) { "erp" } else { "crm" },
+        format!("{id:04}"),
+    );
     (key, PartyKind::Organization, values)
 }
 

@@ -7,5 +7,6 @@ mod doctor;
 mod files;
 mod five;
 mod harness;
+mod resolve;
 mod rules;
 mod samples;
