@@ -38,7 +38,6 @@ async fn result<M: Message + Name + Default>(house: &House, started: longrunning
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_work_through_the_service() {
     on_each_engine(async |house| {
-        let house = house.with_sources().await;
         let mut admin = house.matches("admin");
         let report: pb::RebuildReport = {
             let request = pb::RebuildCustomersRequest { repair: false };
