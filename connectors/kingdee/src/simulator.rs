@@ -89,6 +89,11 @@ pub(crate) struct Refused(pub i64, pub String, pub String);
 impl Simulator {
     /// An empty one with its organizations, currency and products.
     pub async fn start() -> io::Result<Self> {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(address: &str) -> io::Result<Self> {
         let world = Arc::new(Mutex::new(World {
             tables: BTreeMap::new(),
             sessions: BTreeSet::new(),
@@ -102,7 +107,7 @@ impl Simulator {
             now: NOW,
         }));
         let inside = world.clone();
-        let server = FakeServer::start(move |request| {
+        let server = FakeServer::start_at(address, move |request| {
             let mut world = inside.lock().unwrap_or_else(PoisonError::into_inner);
             world.answer(request)
         })

@@ -70,9 +70,14 @@ type Refused = (&'static str, String);
 impl Simulator {
     /// An empty one with its company and currency.
     pub async fn start() -> io::Result<Self> {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(address: &str) -> io::Result<Self> {
         let world = Arc::new(Mutex::new(World::default()));
         let inside = world.clone();
-        let server = FakeServer::start(move |request| {
+        let server = FakeServer::start_at(address, move |request| {
             let mut world = inside.lock().unwrap_or_else(PoisonError::into_inner);
             world.answer(request)
         })

@@ -84,7 +84,8 @@ async fn parents_come_before_children_and_members_once() {
 
 #[tokio::test]
 async fn who_moves_while_the_round_reads_is_not_lost() {
-    let dingtalk = Dingtalk::start(0).await;
+    let mut dingtalk = Dingtalk::start(0).await;
+    dingtalk.config.client.timeout = std::time::Duration::from_millis(200);
     let sim = &dingtalk.simulator;
     let server = sim.server();
     server.script([]);

@@ -277,9 +277,6 @@ impl World {
                 next = key;
             }
         }
-        if rows.is_empty() && cursor.is_empty() {
-            return Err((84061, "not external contact"));
-        }
         let next = if rows.len() < limit {
             String::new()
         } else {
