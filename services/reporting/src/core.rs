@@ -44,6 +44,9 @@ impl RequestId {
     }
 }
 
+/// Frames kept for the next question, oldest first.
+type Kept = Vec<(Version, Arc<Frame>)>;
+
 /// Shared by all handlers and tasks. Cheap to clone.
 #[derive(Clone)]
 pub struct Core {
@@ -60,7 +63,7 @@ pub struct Core {
     /// Page tokens.
     pub pages: Pages,
     limits: QuestionsSection,
-    frames: Arc<Mutex<Vec<(Version, Arc<Frame>)>>>,
+    frames: Arc<Mutex<Kept>>,
     permits: Arc<Semaphore>,
 }
 

@@ -142,9 +142,9 @@ impl Page<'_> {
 
     pub(super) fn foot(&self, out: &mut String) {
         let r = self.report;
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<footer>Jinke 金客 · {} v{} · {} {} / {} / {} · {} {}</footer></body></html>\n",
+            "<footer>Jinke 金客 · {} v{} · {} {} / {} / {} · {} {}</footer></body></html>",
             self.say("报告版式", "Layout"),
             r.version,
             self.say("数据位置", "Feed positions"),
