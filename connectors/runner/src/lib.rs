@@ -18,6 +18,8 @@
 //! | [`work`] | leading connections: runs, sweeps, refused records, events, what goes out |
 //! | [`callbacks`] | the HTTP listener that foreign systems call |
 //! | [`sinks`] | the built-in sinks `log` and `webhook` |
+//! | [`status`] | how far every connector is proven, for `docs/connectors.md` |
+//! | [`simulate`] | simulated foreign systems, for `jinke simulate` |
 //! | [`schedule`] | intervals and cron lines |
 //! | [`domain`], [`store`] | words without SQL and wire format; all SQL |
 //! | [`directory`] | where departments and members go |
@@ -57,7 +59,9 @@ pub mod resume;
 pub mod rpc;
 pub mod schedule;
 pub mod service;
+pub mod simulate;
 pub mod sinks;
+pub mod status;
 pub mod store;
 pub mod work;
 
