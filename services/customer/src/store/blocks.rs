@@ -281,27 +281,6 @@ pub async fn write(tx: &mut Tx, changes: BlockChanges, again: bool) -> Result<()
     Ok(())
 }
 
-/// Which of these rows are stored.
-pub async fn stored(
-    conn: &mut Conn,
-    tokens: &[i64],
-    nos: &BTreeSet<i64>,
-) -> Result<BTreeSet<(i64, Held)>, Failure> {
-    if tokens.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let nos: Vec<i64> = nos.iter().copied().collect();
-    conn.fetch_all(
-        "SELECT token, core, place, record_no FROM blocks \
-         WHERE token IN LIST($1) AND record_no IN LIST($2)",
-        args![tokens, nos],
-    )
-    .await?
-    .iter()
-    .map(|r| Ok((r.i64("token")?, held(r)?)))
-    .collect()
-}
-
 /// Blocks after a row, in order, for going through all of them.
 pub async fn page(
     conn: &mut Conn,

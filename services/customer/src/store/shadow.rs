@@ -378,8 +378,3 @@ pub async fn difference_counts(conn: &mut Conn, dry_run: i64) -> Result<(i64, i6
         .await?;
     Ok((row.i64("n")?, row.i64("unapproved")?))
 }
-
-/// The rule set that is tried, by number of the dry run; none when no dry run stands.
-pub async fn tried(conn: &mut Conn) -> Result<Option<(i64, i64)>, Failure> {
-    Ok(standing(conn).await?.map(|d| (d.id, d.rule_set)))
-}

@@ -63,26 +63,6 @@ pub async fn clear(tx: &mut Tx) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Which of these rows are stored.
-pub async fn stored(
-    conn: &mut Conn,
-    tokens: &[i64],
-    nos: &BTreeSet<i64>,
-) -> Result<BTreeSet<(i64, i64)>, Failure> {
-    if tokens.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let nos: Vec<i64> = nos.iter().copied().collect();
-    conn.fetch_all(
-        "SELECT token, record_no FROM tokens WHERE token IN LIST($1) AND record_no IN LIST($2)",
-        args![tokens, nos],
-    )
-    .await?
-    .iter()
-    .map(|r| Ok((r.i64("token")?, r.i64("record_no")?)))
-    .collect()
-}
-
 /// Rows after one, in order, for going through all of them.
 pub async fn page(
     conn: &mut Conn,

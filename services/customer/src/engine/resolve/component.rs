@@ -187,8 +187,9 @@ async fn walk(
             .copied()
             .filter(|n| !fresh.contains(n))
             .collect();
+        // A batch of many records has many pairs without any component being large.
         let most = if work.input.bounded {
-            MOST_AT_ONCE * 20
+            MOST_AT_ONCE * 20 + known.len() * 100
         } else {
             usize::MAX
         };
