@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`kinds`] | semantic types: what a column means |
 //! | [`table`] | rows of text in memory |
-//! | `values`, `cells` | standardized columns: every distinct value once |
+//! | `values`, `scripts`, `cells` | standardized columns: every distinct value once |
 //! | `keys` | candidate pairs; crowded blocks are refined |
 //! | `levels`, `similar` | comparing two rows: integers, nothing allocated |
 //! | `train`, [`model`] | weights learned without labels, and their file |
@@ -27,6 +27,7 @@ mod cells;
 mod explain;
 mod keys;
 mod levels;
+mod scripts;
 mod similar;
 mod train;
 mod trained;

@@ -15,7 +15,7 @@ use super::{
     keys::{self, BlockingReport, SHARDS, Shards},
     model::Mode,
     parallel,
-    values::is_eastern,
+    scripts::is_eastern,
 };
 use crate::{
     NothingGeneric,

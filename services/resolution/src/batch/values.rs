@@ -1,10 +1,11 @@
 //! Standardizing one value by its semantic type.
 
-use std::borrow::Cow;
-
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::kinds::Semantic;
+use super::{
+    kinds::Semantic,
+    scripts::{EASTERN_FORMS, is_eastern, joined_codes},
+};
 use crate::standardize::{
     address, contact, org_name,
     org_words::LATIN_LEGAL,
@@ -136,56 +137,6 @@ fn of_words(list: Vec<String>) -> Standard {
         words,
         number: 0,
     }
-}
-
-/// Takes the dash out of model numbers, so that wh-1000 and wh1000 are one word: between a letter
-/// and a digit, in a word of few letters.
-fn joined_codes(folded: &str) -> Cow<'_, str> {
-    if !folded.contains('-') {
-        return Cow::Borrowed(folded);
-    }
-    let chars: Vec<char> = folded.chars().collect();
-    let is_short = |i: usize| {
-        let before = chars[..i].iter().rev();
-        before.take_while(|c| c.is_alphanumeric()).count() <= 4
-    };
-    let kept = chars.iter().enumerate().filter(|(i, c)| {
-        let between = *i > 0
-            && **c == '-'
-            && chars[i - 1].is_ascii_alphanumeric()
-            && chars.get(i + 1).is_some_and(char::is_ascii_alphanumeric)
-            && chars[i - 1].is_ascii_digit() != chars[i + 1].is_ascii_digit();
-        !(between && is_short(*i))
-    });
-    Cow::Owned(kept.map(|x| *x.1).collect())
-}
-
-/// What organizations are called in Japanese and Korean.
-const EASTERN_FORMS: &[&str] = &[
-    "株式会社",
-    "有限会社",
-    "合同会社",
-    "合資会社",
-    "一般社団法人",
-    "(株)",
-    "(有)",
-    "(同)",
-    "주식회사",
-    "유한회사",
-    "(주)",
-    "(유)",
-];
-
-/// Whether a name is Japanese or Korean rather than Chinese: by its letters or its legal form.
-pub(super) fn is_eastern(name: &str) -> bool {
-    let letters = |c: char| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7af}' | '㈱' | '㈲' | '㈜' | '会' | '社' | '株');
-    name.chars().any(letters)
-        && (name
-            .chars()
-            .any(|c| letters(c) && !matches!(c, '会' | '社' | '株'))
-            || ["株式会社", "有限会社", "合同会社", "(株)", "（株）"]
-                .iter()
-                .any(|f| name.contains(f)))
 }
 
 /// Standardizes a value; an empty text says that there is none.

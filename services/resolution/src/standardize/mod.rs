@@ -11,6 +11,7 @@ pub mod contact;
 pub mod identifier;
 mod keys;
 pub mod org_name;
+mod org_print;
 pub(crate) mod org_words;
 pub mod person_name;
 mod rate;
