@@ -62,7 +62,10 @@ async fn a_replica_that_is_not_there_costs_no_call() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let peer = to(&[format!("http://{gone}"), format!("http://{}", running.addr())]);
+    let peer = to(&[
+        format!("http://{gone}"),
+        format!("http://{}", running.addr()),
+    ]);
     for _ in 0..10 {
         matcher(peer.clone()).match_party(party(0)).await.unwrap();
     }
@@ -77,7 +80,10 @@ async fn what_may_have_been_done_is_not_done_twice() {
     let dir = tempfile::tempdir().unwrap();
     let running = suite("fleet-twice", dir.path(), &[]).await;
     let (addr, heard) = faithless().await;
-    let urls = [format!("http://{addr}"), format!("http://{}", running.addr())];
+    let urls = [
+        format!("http://{addr}"),
+        format!("http://{}", running.addr()),
+    ];
     // The first in the list takes the first call of a new peer.
     let failed = matcher(to(&urls)).match_party(party(0)).await.unwrap_err();
     assert_eq!(failure(&failed).reason, "PEER_UNREACHABLE");
