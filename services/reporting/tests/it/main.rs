@@ -5,4 +5,5 @@ mod measures;
 mod oracle;
 mod projection;
 mod report;
+mod rpc;
 mod world;

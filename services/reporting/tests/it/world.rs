@@ -60,6 +60,25 @@ impl World {
         }
     }
 
+    /// An order of this party record at this time.
+    pub fn order(&self, party: i64, time: Timestamp) {
+        let mut s = self.state.lock().unwrap();
+        s.next += 1;
+        let id = s.next;
+        let source = s.parties[&party].0;
+        let order = TransactionState {
+            id,
+            key: ("erp".to_owned(), format!("T{id}")),
+            party: (source.to_owned(), party.to_string()),
+            kind: 1,
+            time,
+            amount: Some(("CNY".to_owned(), 10, 0)),
+            ..TransactionState::default()
+        };
+        s.transactions.insert(id, order);
+        s.log("timeline", id);
+    }
+
     /// Net revenue by customer in billionths, straight from the records.
     pub fn revenue(&self) -> BTreeMap<i64, i128> {
         let s = self.state.lock().unwrap();
