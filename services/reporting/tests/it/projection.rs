@@ -97,7 +97,7 @@ async fn killed_and_restarted_it_equals_a_fresh_rebuild() {
             assert!(dead > kills() / 3, "only {dead} were killed in their work");
             settle(&db, &world).await;
             let before = frame(&db, &RowScope::All).await;
-            let generations = projection::list(&mut *db.read().await.unwrap())
+            let generations = projection::list(&mut db.read().await.unwrap())
                 .await
                 .unwrap();
             assert_eq!(generations.len(), 1, "{generations:?}");
@@ -107,7 +107,7 @@ async fn killed_and_restarted_it_equals_a_fresh_rebuild() {
                 .await
                 .unwrap();
             settle(&db, &world).await;
-            let serving = projection::serving(&mut *db.read().await.unwrap())
+            let serving = projection::serving(&mut db.read().await.unwrap())
                 .await
                 .unwrap();
             assert_eq!(serving.no, fresh, "the rebuilt one serves");
