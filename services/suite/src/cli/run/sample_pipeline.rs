@@ -36,10 +36,20 @@ const STAGES: [&str; 6] = [
     "negotiation",
     "signing",
 ];
-const OWNERS: [&str; 4] = ["users/zhang.min", "users/li.qiang", "users/wang.fang", "users/chen.jie"];
+const OWNERS: [&str; 4] = [
+    "users/zhang.min",
+    "users/li.qiang",
+    "users/wang.fang",
+    "users/chen.jie",
+];
 const PRODUCTS: [&str; 5] = ["年度框架", "产线改造", "备件套餐", "服务续签", "扩容项目"];
 const CHANNELS: [&str; 4] = ["web", "expo", "referral", "wecom"];
-const REGIONS: [&str; 4] = ["浙江省杭州市", "江苏省苏州市", "广东省深圳市", "四川省成都市"];
+const REGIONS: [&str; 4] = [
+    "浙江省杭州市",
+    "江苏省苏州市",
+    "广东省深圳市",
+    "四川省成都市",
+];
 const BRANDS: [&str; 6] = ["启明", "恒远", "博瑞", "汇川", "锦程", "天工"];
 const TRADES: [&str; 4] = ["精密机械", "新能源科技", "智能装备", "环保材料"];
 
@@ -132,7 +142,11 @@ async fn opportunity(
     let (year, month, day) = crate::samples::dice::ymd(close);
     let title = format!("{} {product}", customer.display_name);
     // More begin than end: a funnel.
-    let depth = dice.below(6).min(dice.below(8)).min(5);
+    let depth = if n % 5 == 2 {
+        5
+    } else {
+        dice.below(6).min(dice.below(8))
+    };
     let fate = dice.below(10);
     let request = pb::CreateOpportunityRequest {
         opportunity: Some(pb::Opportunity {
