@@ -14,7 +14,6 @@
 //! | [`header`] | finds the row with the column names |
 //! | [`table`] | from rows to pages with a cursor |
 //! | [`pull`] | the connector |
-//! | [`report`] | the error report |
 //!
 //! **Importing again changes nothing**: external ids come from the rows, and a file without
 //! revision or update-time column gives versions that are told apart by their content, so
@@ -30,7 +29,6 @@ pub mod header;
 pub mod limits;
 pub mod pull;
 pub mod raw;
-pub mod report;
 pub mod table;
 pub mod text;
 pub mod workbook;
@@ -38,4 +36,3 @@ pub mod workbook;
 pub use config::{FileConfig, FileInput, mapping_file};
 pub use limits::Limits;
 pub use pull::{FileConnector, guess_file};
-pub use report::Report;

@@ -7,6 +7,8 @@
 //! | [`resumes_behind_every_page`] | x | |
 //! | [`refuses_foreign_cursors`] | x | |
 //! | [`resumes_when_dropped_at_every_request`] | | x |
+//! | [`resumes_when_killed_at_every_request`], by SIGKILL | | x |
+//! | [`resumes_when_killed_behind_every_page`], by SIGKILL | without a network | |
 //! | [`survives_every_fault_at_every_request`] | | x |
 //! | [`waits_when_throttled`] | | x |
 //! | [`renews_the_session_once`] | | x |
@@ -20,6 +22,7 @@
 
 mod changes;
 mod faults;
+mod kill;
 
 use std::collections::BTreeSet;
 
@@ -33,6 +36,9 @@ pub use changes::{follows_changes, goes_on_when_columns_drift, sweeps};
 pub use faults::{
     refuses_hostile_bodies, renews_the_session_once, resumes_when_dropped_at_every_request,
     survives_every_fault_at_every_request, tells_an_absent_server, waits_when_throttled,
+};
+pub use kill::{
+    killed_child, resumes_when_killed_at_every_request, resumes_when_killed_behind_every_page,
 };
 
 /// A connector with something to read.

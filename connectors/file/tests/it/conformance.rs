@@ -12,7 +12,7 @@ use crate::support::{CUSTOMERS, ORDERS, write};
 
 /// A list of customers, orders of several lines, and the customers as a workbook.
 struct Files {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     files: Vec<(PathBuf, &'static str)>,
 }
 
@@ -41,20 +41,34 @@ impl Files {
             (path, CUSTOMERS),
             (write(dir.path(), "orders.csv", orders), ORDERS),
         ];
-        Self { _dir: dir, files }
+        Self { dir, files }
     }
-}
 
-impl Subject for Files {
-    fn connector(&self) -> Box<dyn Connector> {
-        let files = self.files.iter();
+    /// The connector alone, over the files that another process made.
+    fn at(folder: &std::path::Path) -> FileConnector {
+        let files = [
+            ("customers.csv", CUSTOMERS),
+            ("customers.xlsx", CUSTOMERS),
+            ("orders.csv", ORDERS),
+        ];
+        Self::over(files.map(|(name, mapping)| (folder.join(name), mapping)))
+    }
+
+    fn over(files: impl IntoIterator<Item = (PathBuf, &'static str)>) -> FileConnector {
+        let files = files.into_iter();
         let files = files.map(|(path, m)| FileInput::new(path, Mapping::from_toml(m).unwrap()));
         let config = FileConfig {
             source: "test".to_owned(),
             files: files.collect(),
             limits: Limits::default(),
         };
-        Box::new(FileConnector::new(config).unwrap())
+        FileConnector::new(config).unwrap()
+    }
+}
+
+impl Subject for Files {
+    fn connector(&self) -> Box<dyn Connector> {
+        Box::new(Self::over(self.files.iter().cloned()))
     }
 
     fn streams(&self) -> Vec<(String, usize)> {
@@ -71,6 +85,19 @@ async fn reads_everything() {
 #[tokio::test]
 async fn resumes_behind_every_page() {
     conformance::resumes_behind_every_page(&Files::new()).await;
+}
+
+#[tokio::test]
+async fn killed_child() {
+    conformance::killed_child(|folder| Box::new(Files::at(folder.as_ref()))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resumes_when_killed_behind_every_page() {
+    let files = Files::new();
+    let place = files.dir.path().to_str().unwrap().to_owned();
+    let test = "conformance::killed_child";
+    conformance::resumes_when_killed_behind_every_page(&files, test, &place).await;
 }
 
 #[tokio::test]

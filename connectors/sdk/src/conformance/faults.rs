@@ -10,7 +10,8 @@ use crate::{
     testing::{Fault, nested, pull},
 };
 
-/// The process is killed while any one request is under way. A new one goes on from the cursor
+/// Everything of the pull is dropped while any one request is under way, as when a run is
+/// cancelled. A new one goes on from the cursor
 /// of the last page that was delivered, and both together are the whole, in order, without a
 /// record more.
 pub async fn resumes_when_dropped_at_every_request(subject: &dyn HttpSubject) {

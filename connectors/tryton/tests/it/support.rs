@@ -28,8 +28,17 @@ impl Tryton {
     pub async fn start(customers: usize) -> Self {
         let simulator = Simulator::start().await.expect("a port");
         simulator.seed(customers);
-        let url = simulator.server().url().to_owned();
-        let config = TrytonConfig {
+        let config = Self::config(simulator.server().url());
+        Self { simulator, config }
+    }
+
+    /// The connector alone, to a simulator of another process.
+    pub fn at(url: &str) -> TrytonConnector {
+        TrytonConnector::new(Self::config(url)).expect("settings that can be used")
+    }
+
+    fn config(url: &str) -> TrytonConfig {
+        TrytonConfig {
             page_rows: 15,
             private_network: true,
             overlap: Duration::from_secs(10),
@@ -49,9 +58,8 @@ impl Tryton {
                 burst: 10_000,
                 concurrency: 8,
             },
-            ..TrytonConfig::new("erp", &url, DATABASE, USER, PASSWORD)
-        };
-        Self { simulator, config }
+            ..TrytonConfig::new("erp", url, DATABASE, USER, PASSWORD)
+        }
     }
 
     pub fn tryton(&self) -> TrytonConnector {
