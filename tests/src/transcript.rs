@@ -83,6 +83,10 @@ fn scrub(json: &mut Value) {
             fields
                 .retain(|name, _| !DIFFER.contains(&name.as_str()) && !(change && name == "time"));
             fields.values_mut().for_each(scrub);
+            // Entries of a map have no order of their own.
+            let mut sorted: Vec<_> = std::mem::take(fields).into_iter().collect();
+            sorted.sort_by(|a, b| a.0.cmp(&b.0));
+            fields.extend(sorted);
         }
         Value::Array(all) => all.iter_mut().for_each(scrub),
         _ => {}
