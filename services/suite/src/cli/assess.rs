@@ -58,6 +58,9 @@ struct Drawn {
     of: u64,
 }
 
+/// A pair that may be drawn: its place in the draw, its rows, its score.
+type Candidate = (u64, u32, u32, Option<i32>);
+
 /// Largest cluster of which every pair may be drawn.
 const LARGEST: usize = 200;
 
@@ -126,8 +129,7 @@ fn draw(table: &Table, outcome: &Outcome, sample: usize) -> Vec<Drawn> {
             table.key(row as usize).as_bytes(),
         )
     };
-    let mut strata: BTreeMap<(bool, Option<i32>), Vec<(u64, u32, u32, Option<i32>)>> =
-        BTreeMap::new();
+    let mut strata: BTreeMap<(bool, Option<i32>), Vec<Candidate>> = BTreeMap::new();
     for ((a, b), score) in frame {
         let joined = outcome.heads[a as usize] == outcome.heads[b as usize];
         let band = score.map(|s| s.div_euclid(4000).clamp(-2, 6));
