@@ -16,6 +16,7 @@ import tomllib
 import grpc
 from client import Client
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.rpc import error_details_pb2  # noqa: F401 (what the details of errors are made of)
 from grpc_status import rpc_status
 
 # Tokens of pages hold what differs from call to call; so do ids of requests.
