@@ -104,6 +104,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "jinke-reporting",
                 "jinke-runner",
                 "jinke-suite",
+                "jinke-wecom",
+                "jinke-dingtalk",
             ],
         ),
     ])
