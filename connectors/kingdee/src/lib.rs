@@ -8,6 +8,7 @@
 //! | `api` | the calls and their errors |
 //! | `cells` | reading the cells of a row, with an error for each that cannot be read |
 //! | `forms` | which forms and fields each stream reads |
+//! | `shape` | what of a stream can be read, spelled as the tenant spells it |
 //! | `records` | rows to source records |
 //! | `pull` | the connector: rounds over changed rows, sweeps over all ids |
 //! | `model`, `push` | writing: what is sent, and Save, Submit, Audit as steps |
@@ -23,6 +24,7 @@ mod model;
 mod pull;
 mod push;
 mod records;
+mod shape;
 mod sign;
 pub mod simulator;
 

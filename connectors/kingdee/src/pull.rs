@@ -1,7 +1,7 @@
 //! The connector: rounds over changed rows, and sweeps over all ids.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use jinke_sdk::{
     Column, Connector, Cursor, Effect, KnownRecords, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS, Outbound,
     Page, Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit,
-    drift::Drift, http::unreadable, incremental::Incremental, mapping::MAX_LINES, sweep,
+    http::unreadable, incremental::Incremental, mapping::MAX_LINES, sweep,
 };
 use jinke_types::{Code, Failure, Timestamp};
 use serde_json::Value;
@@ -19,8 +19,9 @@ use crate::{
     api::{Api, Query, is_unknown_form, whole},
     cells::{Cells, Faults, literal, zone},
     config::{self, KingdeeConfig, MAX_QUERY_ROWS},
-    forms::{self, Kind, Stream, TIMES},
+    forms::{self, Stream},
     records::{self, cells, group, records, time_of},
+    shape::Shape,
 };
 
 /// So many missing ids are asked for at a time in a sweep.
@@ -39,35 +40,6 @@ impl std::fmt::Debug for KingdeeConnector {
         shown
             .field("source", &self.config.source)
             .finish_non_exhaustive()
-    }
-}
-
-/// What of a stream can be read now, spelled as the tenant spells it.
-struct Shape {
-    /// What each cell of a row is called here.
-    labels: Vec<String>,
-    /// What is asked for, at the same places.
-    fields: Vec<String>,
-    /// The id of a row.
-    id: String,
-    /// The order of rows: by their ids, and those of their entries when there are any.
-    order: String,
-    /// Which rows belong to the stream.
-    base: Vec<String>,
-    /// The fields that tell whether a contact belongs to a customer.
-    company: Vec<String>,
-    /// Fields that hold times of change.
-    times: Vec<String>,
-    notes: Vec<String>,
-    drift: Drift,
-    present: BTreeMap<String, String>,
-}
-
-impl Shape {
-    /// The condition of the stream with others added.
-    fn condition(&self, more: impl IntoIterator<Item = String>) -> String {
-        let all: Vec<String> = self.base.iter().cloned().chain(more).collect();
-        all.join(" and ")
     }
 }
 
@@ -109,94 +81,6 @@ impl KingdeeConnector {
                     ),
                 )
             })
-    }
-
-    /// Reads the form's description and decides what to ask for.
-    async fn shape(&self, stream: &'static Stream) -> Result<Shape, PullError> {
-        let form = self.api.form(stream.form).await?;
-        let expected = stream.expected();
-        // Known fields by our spelling, the others by theirs.
-        let ours = |name: &str| {
-            stream
-                .fields
-                .iter()
-                .find(|f| f.name.eq_ignore_ascii_case(name))
-        };
-        let spelled = |field: &crate::api::Field| {
-            ours(&field.key).map_or(field.key.clone(), |f| f.name.to_owned())
-        };
-        let present: BTreeMap<String, String> = form
-            .fields
-            .values()
-            .map(|field| (spelled(field), field.kind.to_owned()))
-            .collect();
-        let mut drift = Drift::of(&expected, &[], &present);
-        // The id of a row is often not among the fields that are described.
-        drift.missing.remove(stream.id);
-        let theirs = |name: &str| form.spelled(name);
-        let told = Drift {
-            missing: drift
-                .missing
-                .iter()
-                .filter(|name| !stream.is_optional(name))
-                .cloned()
-                .collect(),
-            ..drift.clone()
-        };
-        let mut shape = Shape {
-            labels: Vec::new(),
-            fields: Vec::new(),
-            id: theirs(stream.id),
-            order: String::new(),
-            base: stream
-                .base
-                .iter()
-                .map(|(name, what)| format!("{} {what}", theirs(name)))
-                .collect(),
-            company: ["FCompanyType", "FCompany"]
-                .iter()
-                .filter(|_| stream.kind == Kind::Contacts)
-                .filter(|name| form.fields.contains_key(&name.to_ascii_uppercase()))
-                .map(|name| theirs(name))
-                .collect(),
-            times: TIMES
-                .into_iter()
-                .filter(|t| ours(t).is_some() && drift.readable(t))
-                .map(theirs)
-                .collect(),
-            notes: told.notes(stream.form),
-            drift,
-            present,
-        };
-        shape.order = shape.id.clone();
-        for field in stream
-            .fields
-            .iter()
-            .filter(|f| shape.drift.readable(f.name))
-        {
-            let key = theirs(field.name);
-            if field.of.is_empty() {
-                shape.labels.push(field.name.to_owned());
-                shape.fields.push(key);
-                continue;
-            }
-            for part in field.of {
-                shape.labels.push(format!("{}.{part}", field.name));
-                shape.fields.push(format!("{key}.{part}"));
-            }
-        }
-        if let Some(entries) = stream.entries
-            && let Some(id) = form.entries.get(&entries.to_ascii_uppercase())
-        {
-            shape.order = format!("{},{id}", shape.id);
-        }
-        if shape.times.is_empty() {
-            shape.notes.push(format!(
-                "{}: no field tells when a row changed, so every round reads all rows",
-                stream.form
-            ));
-        }
-        Ok(shape)
     }
 
     /// The newest time that rows of the stream carry now; `None` without rows.
@@ -320,7 +204,7 @@ impl KingdeeConnector {
     async fn page(&self, pull: &mut Pull) -> Result<Option<Page>, PullError> {
         let stream = pull.stream;
         if pull.shape.is_none() {
-            pull.shape = Some(self.shape(stream).await?);
+            pull.shape = Some(Shape::of(&self.api, stream).await?);
         }
         let Some(shape) = &mut pull.shape else {
             return Ok(None);
@@ -420,7 +304,7 @@ impl KingdeeConnector {
         known: &dyn KnownRecords,
         limit: SweepLimit,
     ) -> Result<sweep::Swept, PullError> {
-        let shape = &self.shape(stream).await?;
+        let shape = &Shape::of(&self.api, stream).await?;
         let id = shape.id.as_str();
         let external = |(number, linked): (i64, bool)| {
             let own = stream.external_id(number);
@@ -526,7 +410,7 @@ impl Connector for KingdeeConnector {
         let mut list = Vec::new();
         let mut absent = Vec::new();
         for stream in forms::all() {
-            let shape = match self.shape(stream).await {
+            let shape = match Shape::of(&self.api, stream).await {
                 Ok(shape) => shape,
                 // A module that is not installed.
                 Err(e) if is_unknown_form(&e.failure) => {

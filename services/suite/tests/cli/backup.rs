@@ -24,12 +24,24 @@ update_time = '创建日期'\n\
 fn import(home: &Home, nth: usize) {
     let name = format!("more{nth}.csv");
     home.file(&name, CUSTOMERS.replace("C00", &format!("D{nth}-")));
-    let done = home.jinke(&["import", &name, "--source", "erp", "--mapping", "mapping.toml"]);
+    let done = home.jinke(&[
+        "import",
+        &name,
+        "--source",
+        "erp",
+        "--mapping",
+        "mapping.toml",
+    ]);
     assert_eq!(done.code, 0, "{done:?}");
 }
 
 fn found(home: &Home) -> Value {
-    home.json(&["customers", "lookup", "--identifier", "uscc:91330100MA27XL3K5N"])
+    home.json(&[
+        "customers",
+        "lookup",
+        "--identifier",
+        "uscc:91330100MA27XL3K5N",
+    ])
 }
 
 fn hash(answer: &Value) -> &str {
@@ -66,12 +78,18 @@ async fn a_serving_suite_is_backed_up_and_restored_on_an_empty_machine() {
     let again = empty.json(&["backup", "--out", again.to_str().unwrap()]);
     assert_eq!(hash(&again), hash(&taken), "and a backup of it says so too");
     let twice = empty.jinke(&["restore", "--from", backup, "--keys", keys]);
-    assert!(twice.code != 0 && twice.err.contains("RESTORE_NOT_EMPTY"), "{twice:?}");
+    assert!(
+        twice.code != 0 && twice.err.contains("RESTORE_NOT_EMPTY"),
+        "{twice:?}"
+    );
     let serving = empty.serve(&[]);
     let name = |answer: &Value| answer.to_string().contains("杭州星河电子有限公司");
     assert!(name(&before) && name(&found(&empty)));
-    let shown = found(&empty).to_string();
-    assert!(shown.contains("0571"), "sealed values open with the restored keys: {shown}");
+    let shown = empty.json(&["customers", "get", "customers/1"]).to_string();
+    assert!(
+        shown.contains("0571"),
+        "sealed values open with the restored keys: {shown}"
+    );
     assert!(serving.stop().success());
 
     // The same backup into PostgreSQL.
@@ -84,10 +102,22 @@ async fn a_serving_suite_is_backed_up_and_restored_on_an_empty_machine() {
         on_server.push(format!("--set={service}.database.schema={service}"));
     }
     let on_server: Vec<&str> = on_server.iter().map(String::as_str).collect();
-    let restored = server.json(&[&["restore", "--from", backup, "--keys", keys], &*on_server].concat());
+    let restored = server.json(
+        &[
+            &["restore", "--from", backup, "--keys", keys][..],
+            &on_server,
+        ]
+        .concat(),
+    );
     assert_eq!(hash(&restored), hash(&taken), "SQLite into PostgreSQL");
     let moved = server.path("moved");
-    let moved = server.json(&[&["backup", "--out", moved.to_str().unwrap()], &*on_server].concat());
+    let moved = server.json(
+        &[
+            &["backup", "--out", moved.to_str().unwrap()][..],
+            &on_server,
+        ]
+        .concat(),
+    );
     assert_eq!(hash(&moved), hash(&taken), "and back");
     place.remove().await;
 
@@ -98,13 +128,16 @@ async fn a_serving_suite_is_backed_up_and_restored_on_an_empty_machine() {
     bytes[middle] ^= 1;
     fs::write(&file, bytes).unwrap();
     let damaged = Home::new().jinke(&["restore", "--from", backup, "--keys", keys]);
-    assert!(damaged.code != 0 && damaged.err.contains("BACKUP_DAMAGED"), "{damaged:?}");
+    assert!(
+        damaged.code != 0 && damaged.err.contains("BACKUP_DAMAGED"),
+        "{damaged:?}"
+    );
 }
 
 #[test]
 fn old_backups_go_and_half_ones_do_not_count() {
     let home = Home::new();
-    assert!(home.serve(&[]).stop().success());
+    home.serve(&[]).stop();
     let into = home.path("backups");
     fs::create_dir_all(into.join("jinke-2020-01-01T00-00-00Z.unfinished")).unwrap();
     for day in 1..4 {

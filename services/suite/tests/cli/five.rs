@@ -51,17 +51,21 @@ impl Systems {
         };
         this.kingdee.seed(3);
         let company = json!({"FName": NAME, "FTAXREGISTERCODE": USCC, "FTEL": "0755-26001234"});
-        this.kingdee.write("BD_Customer", 100_002, company, kingdee::NOW);
+        this.kingdee
+            .write("BD_Customer", 100_002, company, kingdee::NOW);
         let contact = json!({"FName": CONTACT, "FMobile": MOBILE});
-        this.kingdee.write("BD_CommonContact", 100_002, contact, kingdee::NOW);
+        this.kingdee
+            .write("BD_CommonContact", 100_002, contact, kingdee::NOW);
         this.sap.seed(3);
         let company = json!({
             "BusinessPartnerFullName": NAME, "OrganizationBPName1": NAME,
             "to_BusinessPartnerTax": [{"BPTaxType": "CN5", "BPTaxNumber": USCC}],
         });
-        this.sap.write("A_BusinessPartner", "0001000002", company, sap::NOW);
+        this.sap
+            .write("A_BusinessPartner", "0001000002", company, sap::NOW);
         this.tryton.seed(3);
-        this.tryton.write("party.party", 2, json!({"name": NAME}), tryton::NOW);
+        this.tryton
+            .write("party.party", 2, json!({"name": NAME}), tryton::NOW);
         let code = json!({"party": 2, "type": "cn_uscc", "code": USCC});
         this.tryton.create("party.identifier", code, tryton::NOW);
         this.wecom.seed_team();
@@ -69,7 +73,8 @@ impl Systems {
             "name": CONTACT, "type": 2, "corp_name": "海川精密", "corp_full_name": NAME, "position": "采购",
         });
         let notes = json!({"remark": CONTACT, "remark_mobiles": [MOBILE]});
-        this.wecom.follow("zhangsan", "wmdummy00000001", contact, notes);
+        this.wecom
+            .follow("zhangsan", "wmdummy00000001", contact, notes);
         this
     }
 
@@ -81,22 +86,54 @@ impl Systems {
         home.file("wx.secret", wecom::SECRET);
         let set = |key: &str, value: &str| format!("--set={key}={value}");
         let all: [(&str, &str, &str, Vec<String>); 4] = [
-            ("k3", "kingdee", "app_secret", vec![
-                set("url", &self.kingdee.url()), set("account", kingdee::ACCOUNT),
-                set("user", kingdee::USER), set("app_id", kingdee::APP_ID),
-            ]),
-            ("s4", "sap", "password", vec![set("url", &self.sap.url()), set("user", sap::USER)]),
-            ("ty", "tryton", "password", vec![
-                set("url", self.tryton.server().url()), set("database", tryton::DATABASE),
-                set("user", tryton::USER),
-            ]),
-            ("wx", "wecom", "secret", vec![
-                set("url", self.wecom.server().url()), set("corp_id", wecom::CORP_ID),
-            ]),
+            (
+                "k3",
+                "kingdee",
+                "app_secret",
+                vec![
+                    set("url", &self.kingdee.url()),
+                    set("account", kingdee::ACCOUNT),
+                    set("user", kingdee::USER),
+                    set("app_id", kingdee::APP_ID),
+                ],
+            ),
+            (
+                "s4",
+                "sap",
+                "password",
+                vec![set("url", &self.sap.url()), set("user", sap::USER)],
+            ),
+            (
+                "ty",
+                "tryton",
+                "password",
+                vec![
+                    set("url", self.tryton.server().url()),
+                    set("database", tryton::DATABASE),
+                    set("user", tryton::USER),
+                ],
+            ),
+            (
+                "wx",
+                "wecom",
+                "secret",
+                vec![
+                    set("url", self.wecom.server().url()),
+                    set("corp_id", wecom::CORP_ID),
+                ],
+            ),
         ];
         for (id, kind, secret, settings) in &all {
             let secret = format!("--secret-file={secret}={id}.secret");
-            let mut args = vec!["connections", "add", id, "--connector", kind, &secret, "--set=private_network=true"];
+            let mut args = vec![
+                "connections",
+                "add",
+                id,
+                "--connector",
+                kind,
+                &secret,
+                "--set=private_network=true",
+            ];
             args.extend(settings.iter().map(String::as_str));
             let added = home.jinke(&args);
             assert_eq!(added.code, 0, "{id}: {added:?}");
@@ -107,7 +144,7 @@ impl Systems {
 }
 
 fn lookup(home: &Home, what: &[&str]) -> Value {
-    let found = home.json(&[&["customers", "lookup"], what].concat());
+    let found = home.json(&[&["customers", "lookup"][..], what].concat());
     let name = first_name(&found).unwrap_or_else(|| panic!("no customer in {found:#}"));
     home.json(&["customers", "get", &name])
 }
@@ -117,7 +154,10 @@ fn first_name(value: &Value) -> Option<String> {
     match value {
         Value::String(s) if s.starts_with("customers/") => Some(s.clone()),
         Value::Array(list) => list.iter().find_map(first_name),
-        Value::Object(map) => map.get("name").and_then(first_name).or_else(|| map.values().find_map(first_name)),
+        Value::Object(map) => map
+            .get("name")
+            .and_then(first_name)
+            .or_else(|| map.values().find_map(first_name)),
         _ => None,
     }
 }
@@ -132,7 +172,10 @@ async fn overlapping_customers_of_five_sources_become_one_each() {
     home.file("messages.toml", MESSAGE_MAPPING);
     let serving = home.serve(&[]);
     tokio::task::block_in_place(|| {
-        for (file, mapping) in [("客户.csv", "customers.toml"), ("消息.csv", "messages.toml")] {
+        for (file, mapping) in [
+            ("客户.csv", "customers.toml"),
+            ("消息.csv", "messages.toml"),
+        ] {
             let done = home.jinke(&["import", file, "--source", "excel", "--mapping", mapping]);
             assert_eq!(done.code, 0, "{done:?}");
         }
@@ -142,12 +185,20 @@ async fn overlapping_customers_of_five_sources_become_one_each() {
         let company = lookup(&home, &["--identifier", &format!("uscc:{USCC}")]);
         let keys = record_keys(&company);
         for key in [
-            "excel/F-1", "k3/BD_Customer,100002", "s4/A_BusinessPartner,0001000002", "ty/party.party,2",
+            "excel/F-1",
+            "k3/BD_Customer,100002",
+            "s4/A_BusinessPartner,0001000002",
+            "ty/party.party,2",
         ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");
         }
         // Nobody else was drawn in: the others of each source are their own.
-        for other in ["excel/F-2", "k3/BD_Customer,100001", "s4/A_BusinessPartner,0001000001", "ty/party.party,1"] {
+        for other in [
+            "excel/F-2",
+            "k3/BD_Customer,100001",
+            "s4/A_BusinessPartner,0001000001",
+            "ty/party.party,1",
+        ] {
             assert!(!keys.iter().any(|k| k == other), "{other} is in {keys:?}");
         }
         // Every value says which record it is of.
@@ -156,18 +207,37 @@ async fn overlapping_customers_of_five_sources_become_one_each() {
         let sources = ["excel", "k3", "s4", "ty", "wx"];
         for value in &values {
             let told = value.to_string();
-            let named = sources.iter().any(|s| told.contains(&format!("sources/{s}")));
+            let named = sources
+                .iter()
+                .any(|s| told.contains(&format!("sources/{s}")));
             assert!(named, "a value without its source: {value:#}");
         }
         // Orders and receivables of all systems, and the message, stand with it.
-        let timeline = home.json(&["customers", "timeline", text(&company, "name"), "--limit", "100"]).to_string();
+        let timeline = home
+            .json(&[
+                "customers",
+                "timeline",
+                text(&company, "name"),
+                "--limit",
+                "100",
+            ])
+            .to_string();
         for mark in [
-            "SAL_SaleOrder,100002", "AR_receivable,100002", "A_SalesOrder,0005000002", "sale.sale,2",
-            "account.invoice,2", "account.move.line,", "M-1",
+            "SAL_SaleOrder,100002",
+            "AR_receivable,100002",
+            "A_SalesOrder,0005000002",
+            "sale.sale,2",
+            "account.invoice,2",
+            "account.move.line,",
+            "M-1",
         ] {
             assert!(timeline.contains(mark), "{mark} is not in {timeline}");
         }
-        for other in ["SAL_SaleOrder,100001", "A_SalesOrder,0005000001", "\"sale.sale,1\""] {
+        for other in [
+            "SAL_SaleOrder,100001",
+            "A_SalesOrder,0005000001",
+            "\"sale.sale,1\"",
+        ] {
             assert!(!timeline.contains(other), "{other} is in {timeline}");
         }
         // The person whom the ERP and WeCom know is one, too.
