@@ -99,7 +99,9 @@ impl ServiceCopy {
 }
 
 /// One hash over what all databases hold.
-pub(super) fn state_hash<'a>(services: impl IntoIterator<Item = (&'a str, &'a [TableState])>) -> String {
+pub(super) fn state_hash<'a>(
+    services: impl IntoIterator<Item = (&'a str, &'a [TableState])>,
+) -> String {
     let mut lines = Vec::new();
     for (service, tables) in services {
         let told = |t: &TableState| format!("{service} {} {} {}\n", t.table, t.rows, t.hash);

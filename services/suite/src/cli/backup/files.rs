@@ -76,7 +76,10 @@ pub(super) fn forget_older(into: &Path, keep: u32) -> Result<Vec<PathBuf>, Failu
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
             let ours = name.starts_with("jinke-") && name.ends_with('Z');
             ours && path.join(MANIFEST).is_file()
         })
@@ -181,8 +184,12 @@ pub(super) fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), F
 pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, Failure> {
     let path = folder.join(MANIFEST);
     let file = File::open(&path).map_err(|e| file_failed(&path, &e))?;
-    serde_json::from_reader(BufReader::new(file.take(MAX_MANIFEST)))
-        .map_err(|_| wrong("BACKUP_DAMAGED", format!("{} cannot be read", path.display())))
+    serde_json::from_reader(BufReader::new(file.take(MAX_MANIFEST))).map_err(|_| {
+        wrong(
+            "BACKUP_DAMAGED",
+            format!("{} cannot be read", path.display()),
+        )
+    })
 }
 
 /// Pairs of a key or credential file and its place in a folder of keys.
@@ -254,7 +261,10 @@ pub(super) fn put_keys_back(
             Ok(_) if is_key || !replace => {
                 return Err(wrong(
                     "RESTORE_NOT_EMPTY",
-                    format!("{} is there with another content; move it away first", here.display()),
+                    format!(
+                        "{} is there with another content; move it away first",
+                        here.display()
+                    ),
                 ));
             }
             _ => {}

@@ -49,7 +49,12 @@ pub async fn restore(global: &Global, args: RestoreArgs, printer: &mut Printer<'
     }
     check(&manifest, &args.from)?;
     if args.check {
-        show(printer, &manifest, &args.from, "备份完好 the backup is whole")?;
+        show(
+            printer,
+            &manifest,
+            &args.from,
+            "备份完好 the backup is whole",
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = args.config.load(global, None)?;
@@ -103,7 +108,12 @@ pub async fn restore(global: &Global, args: RestoreArgs, printer: &mut Printer<'
             .collect(),
         ..manifest
     };
-    show(printer, &told, &args.from, "恢复完成，与备份一致 restored, equal to the backup")?;
+    show(
+        printer,
+        &told,
+        &args.from,
+        "恢复完成，与备份一致 restored, equal to the backup",
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +132,10 @@ fn check(manifest: &Manifest, folder: &std::path::Path) -> Result<(), Failure> {
             return Err(damaged("the file does not hold what the manifest says"));
         }
     }
-    let all = manifest.services.iter().map(|(s, c)| (s.as_str(), &*c.tables));
+    let all = manifest
+        .services
+        .iter()
+        .map(|(s, c)| (s.as_str(), &*c.tables));
     if state_hash(all) != manifest.state_hash {
         return Err(wrong("BACKUP_DAMAGED", "the manifest contradicts itself"));
     }
@@ -151,9 +164,10 @@ async fn vacant(storage: &Storage, replace: bool) -> Result<(), Failure> {
     let held = backup::state(&db).await;
     db.close().await;
     match held {
-        Ok(tables) if !replace && tables.iter().any(|t| t.rows > 0) => {
-            Err(not_empty(&format!("the database of {}", storage.database.service)))
-        }
+        Ok(tables) if !replace && tables.iter().any(|t| t.rows > 0) => Err(not_empty(&format!(
+            "the database of {}",
+            storage.database.service
+        ))),
         _ => Ok(()),
     }
 }
@@ -163,7 +177,10 @@ fn move_aside(storage: &Storage, replace: bool) -> Result<(), Failure> {
     let Some(file) = storage.sqlite_file().filter(|f| replace && f.exists()) else {
         return Ok(());
     };
-    if let Some(holder) = storage.lock_file().and_then(|l| crate::suite::holder_of(&l)) {
+    if let Some(holder) = storage
+        .lock_file()
+        .and_then(|l| crate::suite::holder_of(&l))
+    {
         return Err(wrong(
             "DATABASE_HELD",
             format!("the database file is in use by {holder}; stop that process first"),
