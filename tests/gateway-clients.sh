@@ -40,8 +40,8 @@ token=$(curl -fsS "http://127.0.0.1:$http/v1/tokens:loginWithKey" -H 'content-ty
   -d "{\"key\":\"$key\"}" | sed -n 's/.*"accessToken":"\([^"]*\)".*/\1/p')
 JINKE_PYTHON=schemathesis "$root/tests/with-python.sh" schemathesis run "http://127.0.0.1:$http/openapi.json" \
   --header "authorization: Bearer $token" --phases fuzzing --no-shrink \
-  --exclude-path-regex ':watch' \
+  --exclude-path-regex ':watch|tokens:revoke' \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
   --max-examples "$examples" --seed "${SEED:-1}" --workers 2 --generation-database none \
-  --request-timeout 20 >"$dir/schemathesis" 2>&1 || { tail -120 "$dir/schemathesis"; failed; }
+  --request-timeout 20 >"$dir/schemathesis" 2>&1 || { grep -vE '^  - (GET|POST|PATCH|DELETE) ' "$dir/schemathesis"; failed; }
 tail -3 "$dir/schemathesis"

@@ -291,10 +291,15 @@ impl Inner {
         id: &HeaderValue,
         token: Option<&str>,
     ) -> Result<Response<Body>, Status> {
-        let wire = self
-            .backends
-            .get(binding.place(&captured))
-            .map_err(error::status)?;
+        let place = binding.place(&captured);
+        let wire = self.backends.get(place).map_err(|failure| {
+            // The service in the path of an operation is the caller's word.
+            error::status(if place == binding.area {
+                failure
+            } else {
+                Failure::not_found("operation")
+            })
+        })?;
         let timeout = (!binding.streams()).then(|| Duration::from_secs(self.config.call_seconds));
         let headers = call::headers(&parts.headers, id, timeout);
         let resume = parts
