@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "bench/connections.rs"]
+mod connections;
 #[path = "bench/lookup.rs"]
 mod lookup;
 #[path = "bench/pipeline.rs"]
@@ -27,16 +29,28 @@ const SEED: u64 = 20_261_122;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("connections") {
+        let numbers = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
+        return connections::run(numbers).await;
+    }
     if std::env::args().nth(1).as_deref() == Some("lookup") {
-        let sizes = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        let sizes = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
         return lookup::run(sizes).await;
     }
     if std::env::args().nth(1).as_deref() == Some("pipeline") {
-        let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        let numbers = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
         return pipeline::run(numbers).await;
     }
     if std::env::args().nth(1).as_deref() == Some("reporting") {
-        let numbers = std::env::args().skip(2).filter_map(|a| a.parse::<u64>().ok());
+        let numbers = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
         return reporting::run(numbers).await;
     }
     let mut numbers = std::env::args()

@@ -73,12 +73,11 @@ pub(crate) async fn run(
                     round += 1;
                     under_way = true;
                 }
-                Some(Entry::RoundEnded(_)) => {
-                    // An end without a begin, or a repeated one, says nothing.
-                    if std::mem::take(&mut under_way) {
-                        sync.end(tx, percent, &mut response).await?;
-                    }
+                Some(Entry::RoundEnded(_)) if std::mem::take(&mut under_way) => {
+                    sync.end(tx, percent, &mut response).await?;
                 }
+                // An end without a begin, or a repeated one, says nothing.
+                Some(Entry::RoundEnded(_)) => {}
                 Some(Entry::Department(department)) => {
                     sync.department(tx, department, &mut response).await?;
                 }

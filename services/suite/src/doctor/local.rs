@@ -247,7 +247,11 @@ async fn migrations(found: Finding, storage: &Storage) -> Finding {
     if !survey.changed.is_empty() {
         let which = survey.changed.join(", ");
         let mend = "use the program that made it: migrations never change";
-        return Finding::bad(check, say(format!("applied with another text: {which}")), mend);
+        return Finding::bad(
+            check,
+            say(format!("applied with another text: {which}")),
+            mend,
+        );
     }
     if !survey.unknown.is_empty() {
         let mend = "use that program, or a newer one";
@@ -255,7 +259,10 @@ async fn migrations(found: Finding, storage: &Storage) -> Finding {
         return Finding::bad(check, say(what), mend);
     }
     if survey.applied == 0 {
-        return Finding::good(check, say("its tables are made at the first start".to_owned()));
+        return Finding::good(
+            check,
+            say("its tables are made at the first start".to_owned()),
+        );
     }
     if survey.missing.is_empty() {
         return Finding::good(check, say(format!("all {} migrations", survey.applied)));

@@ -27,7 +27,9 @@ type Fact = (i64, i64, bool, i64, i64);
 
 fn facts(customers: u64, transactions: u64) -> Vec<Fact> {
     let dice = SeededEntropy::new(SEED);
-    let end = Timestamp::parse("2026-03-31T16:00:00Z").unwrap_or_default().0;
+    let end = Timestamp::parse("2026-03-31T16:00:00Z")
+        .unwrap_or_default()
+        .0;
     let mut bytes = [0; 32];
     (0..transactions)
         .map(|n| {
@@ -115,7 +117,11 @@ async fn ours(db: &Database) -> Result<(Found, f64, f64)> {
     let day = AS_OF.parse()?;
     let all = profiles(&frame, &Parameters::default(), day);
     let total = start.elapsed().as_secs_f64();
-    let grade = |g: u8| all.iter().filter(|p| p.rfm.is_some() && p.grade == g).count() as i64;
+    let grade = |g: u8| {
+        all.iter()
+            .filter(|p| p.rfm.is_some() && p.grade == g)
+            .count() as i64
+    };
     let cents = |of: fn(&jinke_reporting::measures::profile::Profile) -> Option<i128>| {
         let sum: i128 = all.iter().filter_map(of).sum();
         sum * 100 / number::ONE
