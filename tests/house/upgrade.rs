@@ -166,12 +166,13 @@ async fn an_upgrade_of_each_process_fails_no_call() {
         task.await.expect("a caller");
     }
     let count = writer.await.expect("the writer");
-    let tally = callers.tally.lock().expect("no panic");
-    assert!(tally.failed.is_empty(), "{:#?}", tally.failed);
-    for kind in ["ingest", "get", "users", "http"] {
-        assert!(tally.answered[kind] > 30, "{:?}", tally.answered);
+    {
+        let tally = callers.tally.lock().expect("no panic");
+        assert!(tally.failed.is_empty(), "{:#?}", tally.failed);
+        for kind in ["ingest", "get", "users", "http"] {
+            assert!(tally.answered[kind] > 30, "{:?}", tally.answered);
+        }
     }
-    drop(tally);
     let mut api = house.clients().await.expect("login");
     nothing_happened(&mut api, dir.path(), count).await;
     house.stop().await.expect("clean ends");

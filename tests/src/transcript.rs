@@ -80,8 +80,10 @@ fn scrub(json: &mut Value) {
         Value::Object(fields) => {
             // The time of a change is when it was known; a time of another thing is its own.
             let change = fields.contains_key("revision");
-            fields
-                .retain(|name, _| !DIFFER.contains(&name.as_str()) && !(change && name == "time"));
+            fields.retain(|name, _| {
+                let differs = DIFFER.contains(&name.as_str()) || change && name == "time";
+                !differs
+            });
             fields.values_mut().for_each(scrub);
             // Entries of a map have no order of their own.
             let mut sorted: Vec<_> = std::mem::take(fields).into_iter().collect();

@@ -166,12 +166,12 @@ fn sales(dice: &Dice, frame: &mut Frame, end: i64) {
             .take_while(|chance| dice.chance(**chance))
             .count();
         let won = far >= 5;
-        for number in 0..=far {
+        for (number, stage) in STAGES.iter().enumerate().take(far + 1) {
             frame.transitions.push(Transition {
                 opportunity: n,
                 number: number as i64 + 1,
                 pipeline: "default".to_owned(),
-                stage: STAGES[number].0.to_owned(),
+                stage: stage.0.to_owned(),
                 outcome: Outcome::Open,
                 time: began,
             });

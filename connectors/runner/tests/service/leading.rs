@@ -60,13 +60,14 @@ async fn of_two_replicas_one_leads_and_a_killed_one_is_followed() {
     let ended = world.ended(&run.name).await;
     assert_eq!((ended.state(), ended.attempts), (State::Succeeded, 2));
     assert!(before < 400, "it was killed in the middle");
-    let all = door.lock();
-    assert_eq!(all.records.len(), 400);
-    assert!(
-        all.records.values().all(|versions| versions.len() == 1),
-        "once in effect"
-    );
-    drop(all);
+    {
+        let all = door.lock();
+        assert_eq!(all.records.len(), 400);
+        assert!(
+            all.records.values().all(|versions| versions.len() == 1),
+            "once in effect"
+        );
+    }
     assert_eq!(
         system(&world.name).lock().unwrap().most_pulling,
         1,

@@ -19,9 +19,13 @@ use tokio::{
 use crate::support::{House, house};
 
 async fn listening(house: &House) -> Serving {
-    serve::listen(house.gateway.clone(), house.draining.clone())
-        .await
-        .unwrap()
+    serve::listen(
+        house.gateway.clone(),
+        house.draining.clone(),
+        house.draining.clone(),
+    )
+    .await
+    .unwrap()
 }
 
 async fn exchange(addr: SocketAddr, text: &str) -> String {
@@ -124,9 +128,13 @@ async fn tls_speaks_what_the_client_offers() {
         "tls.cert_file=/nowhere/c.pem",
         "tls.key_file=/nowhere/k.pem",
     ]);
-    let refused = serve::listen(missing.gateway.clone(), missing.draining.clone())
-        .await
-        .unwrap_err();
+    let refused = serve::listen(
+        missing.gateway.clone(),
+        missing.draining.clone(),
+        missing.draining.clone(),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(refused.reason, "CONFIG");
 }
 

@@ -40,7 +40,7 @@ pub enum ConnectorsCommand {
 #[derive(Debug, Subcommand)]
 pub enum ConnectionsCommand {
     /// Add a connection to a foreign system
-    Add(add::AddArgs),
+    Add(Box<add::AddArgs>),
     /// List connections
     List {
         /// How much

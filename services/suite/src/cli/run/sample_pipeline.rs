@@ -192,7 +192,7 @@ async fn opportunity(
         finish(&mut client, &name, depth, fate).await?;
     }
     activity(peer, &name, n).await?;
-    if n % 4 != 0 {
+    if !n.is_multiple_of(4) {
         return Ok(0);
     }
     let request = pb::CreateTaskRequest {
@@ -265,7 +265,7 @@ async fn finish(
         ..Default::default()
     };
     client.win_opportunity(request).await.answer()?;
-    if fate % 2 == 0 {
+    if fate.is_multiple_of(2) {
         let request = pb::AdvanceOpportunityRequest {
             name: name.to_owned(),
             cause: "示例数据".to_owned(),
