@@ -42,7 +42,8 @@ async fn operations_work_through_the_service() {
         let report: pb::RebuildReport = {
             let request = pb::RebuildCustomersRequest { repair: false };
             let started = admin.rebuild_customers(request).await.unwrap().into_inner();
-            assert!(started.name.starts_with("customer/operations/") && !started.done);
+            // On an empty database it may be done before the answer is written.
+            assert!(started.name.starts_with("customer/operations/"));
             result(&house, started).await
         };
         assert_eq!((report.difference_count, report.differences.len()), (0, 0));
