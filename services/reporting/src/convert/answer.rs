@@ -34,7 +34,7 @@ pub fn measure(m: &Measure) -> pb::Measure {
             .filter(|d| m.splits_by(d))
             .map(|d| format!("dimensions/{}", d.id))
             .collect(),
-        splits_in_time: true,
+        splits_by_grain: true,
     }
 }
 

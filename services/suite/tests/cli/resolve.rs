@@ -19,8 +19,8 @@ fn customers(home: &Home) {
         crm.push_str(&format!("C{i},{brand}科技,0571 8552 {i:04},\n"));
         truth.push_str(&format!("erp,E{i},{i}\ncrm,C{i},{i}\n"));
     }
-    // The same short name in another city is another company.
-    crm.push_str("C90,成都金客科技有限公司,028-66001234,\n");
+    // The same brand in another city and trade is another company.
+    crm.push_str("C90,成都金客餐饮管理有限公司,028-66001234,\n");
     truth.push_str("crm,C90,90\n");
     home.file("erp.csv", format!("编号,名称,电话,地址\n{erp}"));
     let (gbk, _, _) = encoding_rs::GBK.encode("编号,名称,电话,地址\n");
