@@ -91,9 +91,14 @@ fn scrub(json: &mut Value) {
             fields.extend(sorted);
         }
         Value::Array(all) => all.iter_mut().for_each(scrub),
+        // Who asks has another account where nobody makes credentials by himself.
+        Value::String(text) if CALLERS.contains(&text.as_str()) => *text = "caller".to_owned(),
         _ => {}
     }
 }
+
+/// The accounts of the tests: the command line's, and one an administrator made.
+const CALLERS: [&str; 2] = ["serviceAccounts/jinke-cli", "serviceAccounts/tests"];
 
 #[cfg(test)]
 mod tests {
