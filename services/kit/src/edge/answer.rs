@@ -116,6 +116,14 @@ impl Account {
                 caller = self.caller,
                 "call"
             ),
+            // Services ask each other for news all day; that it went well is no news.
+            Code::Ok if self.caller.starts_with("serviceAccounts/service-") => tracing::debug!(
+                method = self.method,
+                code = code_name,
+                milliseconds,
+                caller = self.caller,
+                "call"
+            ),
             _ => tracing::info!(
                 method = self.method,
                 code = code_name,
