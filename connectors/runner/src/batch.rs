@@ -33,16 +33,33 @@ pub struct Batch {
     pub records: Vec<pb::SourceRecord>,
     /// Where the pull stands when these records are durable; none in the middle of a page.
     pub cursor: Option<String>,
+    /// The service may resolve new ones of these records in the background.
+    pub later: bool,
 }
+
+/// So many records of a first load are resolved as they come; those that follow are stored, and
+/// resolved in the background, many at a time.
+pub const RESOLVED_AT_ONCE: u64 = 20_000;
 
 /// Fills batches from pages.
 #[derive(Debug, Default)]
 pub struct Batcher {
     open: Batch,
     bytes: usize,
+    first_load: bool,
+    taken: u64,
 }
 
 impl Batcher {
+    /// For a stream that is read from its start: what goes beyond [`RESOLVED_AT_ONCE`] records may
+    /// be resolved later.
+    pub fn of_first_load(first_load: bool) -> Self {
+        Self {
+            first_load,
+            ..Self::default()
+        }
+    }
+
     /// Adds one record; gives back a batch when the record does not fit into it any more.
     pub fn push(&mut self, record: pb::SourceRecord) -> Option<Batch> {
         let len = record.encoded_len();
@@ -66,7 +83,9 @@ impl Batcher {
     /// The records that wait, with their cursor; none when there is neither.
     pub fn take(&mut self) -> Option<Batch> {
         self.bytes = 0;
-        let batch = std::mem::take(&mut self.open);
+        let mut batch = std::mem::take(&mut self.open);
+        batch.later = self.first_load && self.taken >= RESOLVED_AT_ONCE;
+        self.taken += batch.records.len() as u64;
         (!batch.records.is_empty() || batch.cursor.is_some()).then_some(batch)
     }
 
@@ -84,7 +103,12 @@ impl Batcher {
 /// The request id of `records`, pulled after `cursor`. The same records from the same place
 /// give the same id, other records give another: a retry is recognised, and an id is never
 /// used for two bodies. 44 printable characters.
-pub fn request_id(origin: &Origin, cursor: Option<&str>, records: &[pb::SourceRecord]) -> String {
+pub fn request_id(
+    origin: &Origin,
+    cursor: Option<&str>,
+    records: &[pb::SourceRecord],
+    later: bool,
+) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         // The length in front keeps neighbouring parts apart.
@@ -98,6 +122,9 @@ pub fn request_id(origin: &Origin, cursor: Option<&str>, records: &[pb::SourceRe
     part(cursor.unwrap_or_default().as_bytes());
     for record in records {
         part(&record.encode_to_vec());
+    }
+    if later {
+        part(b"later");
     }
     let digest: String = hash
         .finalize()
@@ -179,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_big_first_load_may_be_resolved_later() {
+        let later = |mut batcher: Batcher, records: usize| -> Vec<bool> {
+            let mut out: Vec<Batch> = (0..records)
+                .filter_map(|id| batcher.push(record(id, 1)))
+                .collect();
+            out.extend(batcher.take());
+            out.iter().map(|b| b.later).collect()
+        };
+        let first = later(Batcher::of_first_load(true), 21_000);
+        assert_eq!(first, [[false; 40].as_slice(), &[true; 2]].concat());
+        assert!(!later(Batcher::of_first_load(false), 21_000).contains(&true));
+    }
+
+    #[test]
     fn a_request_id_tells_bodies_places_and_runs_apart() {
         let origin = Origin {
             source: "a".into(),
@@ -186,21 +227,21 @@ mod tests {
             run: 0,
             stream: "s".into(),
         };
-        let id = request_id(&origin, Some("c"), &[record(1, 1), record(2, 1)]);
+        let id = request_id(&origin, Some("c"), &[record(1, 1), record(2, 1)], false);
         assert_eq!(id.len(), 44);
         assert_eq!(
             id,
-            request_id(&origin, Some("c"), &[record(1, 1), record(2, 1)])
+            request_id(&origin, Some("c"), &[record(1, 1), record(2, 1)], false)
         );
         let next_run = Origin {
             run: 1,
             ..origin.clone()
         };
         for other in [
-            request_id(&origin, Some("c"), &[record(1, 1)]),
-            request_id(&origin, Some("c2"), &[record(1, 1), record(2, 1)]),
-            request_id(&origin, Some("c"), &[record(2, 1), record(1, 1)]),
-            request_id(&next_run, Some("c"), &[record(1, 1), record(2, 1)]),
+            request_id(&origin, Some("c"), &[record(1, 1)], false),
+            request_id(&origin, Some("c2"), &[record(1, 1), record(2, 1)], false),
+            request_id(&origin, Some("c"), &[record(2, 1), record(1, 1)], false),
+            request_id(&next_run, Some("c"), &[record(1, 1), record(2, 1)], false),
         ] {
             assert_ne!(id, other);
         }

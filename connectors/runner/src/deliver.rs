@@ -116,6 +116,17 @@ pub const fn is_retryable(code: Code) -> bool {
     )
 }
 
+/// Whether an answer of the customer service may be another one later. Beside the codes of
+/// [`is_retryable`] those that its transport makes of a connection that breaks under an answer: a
+/// cancelled stream, and `INTERNAL` without the `ErrorInfo` that every answer of a service has.
+pub fn may_pass(status: &Status) -> bool {
+    match status.code() {
+        Code::Cancelled => true,
+        Code::Internal => status.get_details_error_info().is_none(),
+        code => is_retryable(code),
+    }
+}
+
 /// The attempts at one request.
 pub(crate) struct Attempts<'a> {
     backoff: Backoff,
@@ -135,7 +146,7 @@ impl<'a> Attempts<'a> {
     /// How long to wait after `status`; gives the status back when trying again is no use.
     pub(crate) fn next(&mut self, status: Status) -> Result<Duration, Status> {
         self.made += 1;
-        if !is_retryable(status.code()) {
+        if !may_pass(&status) {
             return Err(status);
         }
         let asked = status
@@ -180,9 +191,10 @@ pub(crate) async fn deliver(
     let mut attempts = Attempts::new(backoff, entropy);
     while !records.is_empty() {
         let request = IngestSourceRecordsRequest {
-            request_id: request_id(origin, cursor, &records),
+            request_id: request_id(origin, cursor, &records, batch.later),
             records: records.clone(),
             validate_only: false,
+            resolve_later: batch.later,
         };
         let response = match door.ingest(request).await {
             Ok(response) => response,
@@ -196,7 +208,7 @@ pub(crate) async fn deliver(
             }
         };
         if response.results.len() != records.len() {
-            return Err(Status::internal(format!(
+            return Err(Status::data_loss(format!(
                 "the service answered {} results for {} records",
                 response.results.len(),
                 records.len()

@@ -167,6 +167,38 @@ pub struct StreamProgress {
     pub error: Option<Problem>,
     /// The cursor was reset in this run; a second time would go round for ever.
     pub reset: bool,
+    /// What of these counts lies behind the saved cursor: it is pulled again after a stop, and is
+    /// then counted again.
+    pub since_cursor: Counted,
+}
+
+/// Counts of a part of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "as `Run.StreamProgress` of the contract")]
+pub struct Counted {
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub superseded: u64,
+    pub rejected: u64,
+    pub directory_entries: u64,
+    pub row_errors: u64,
+}
+
+impl Counted {
+    /// Both together.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            created: self.created + other.created,
+            updated: self.updated + other.updated,
+            unchanged: self.unchanged + other.unchanged,
+            superseded: self.superseded + other.superseded,
+            rejected: self.rejected + other.rejected,
+            directory_entries: self.directory_entries + other.directory_entries,
+            row_errors: self.row_errors + other.row_errors,
+        }
+    }
 }
 
 /// Notes kept of a stream.
@@ -180,6 +212,30 @@ impl StreamProgress {
                 self.notes.push(note);
             }
         }
+    }
+    /// Counts something that lies behind the saved cursor.
+    pub const fn count(&mut self, more: Counted) {
+        self.created += more.created;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.superseded += more.superseded;
+        self.rejected += more.rejected;
+        self.directory_entries += more.directory_entries;
+        self.row_errors += more.row_errors;
+        self.since_cursor = self.since_cursor.and(more);
+    }
+    /// Takes back what lies behind the saved cursor, where the pull begins again.
+    pub fn take_back(&mut self) {
+        let back = std::mem::take(&mut self.since_cursor);
+        self.created = self.created.saturating_sub(back.created);
+        self.updated = self.updated.saturating_sub(back.updated);
+        self.unchanged = self.unchanged.saturating_sub(back.unchanged);
+        self.superseded = self.superseded.saturating_sub(back.superseded);
+        self.rejected = self.rejected.saturating_sub(back.rejected);
+        self.directory_entries = self
+            .directory_entries
+            .saturating_sub(back.directory_entries);
+        self.row_errors = self.row_errors.saturating_sub(back.row_errors);
     }
     /// Whether some of it was not taken.
     pub const fn has_errors(&self) -> bool {

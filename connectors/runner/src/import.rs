@@ -249,7 +249,7 @@ impl Importing<'_> {
             stream: stream.to_owned(),
         };
         let mut pages = PageReader::pull(&self.job.connector, stream, cursor);
-        let mut batcher = Batcher::default();
+        let mut batcher = Batcher::of_first_load(!self.report.imported_before);
         let mut done = 0;
         while let Some(page) = pages.next().await {
             let page = match page {

@@ -26,7 +26,7 @@ use tonic::Status;
 pub use keep::supervise;
 pub use listen::listen;
 
-use crate::{deliver::is_retryable, problem::Problem};
+use crate::{deliver::may_pass, problem::Problem};
 
 /// Why something came to no end.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Trouble {
     fn of_status(status: &Status) -> Self {
         let problem = Problem::from(status);
         match status.code() {
-            code if is_retryable(code) => Self::Later(problem),
+            _ if may_pass(status) => Self::Later(problem),
             // The token of this service is renewed by the kit; a refusal may pass.
             tonic::Code::Unauthenticated => Self::Later(problem),
             _ => Self::All(problem),

@@ -121,33 +121,46 @@ pub async fn update(tx: &mut Tx, c: &Connection, revision: i64) -> Result<bool, 
     Ok(done == 1)
 }
 
-/// Notes when it runs next by itself. These times are no change of the configuration.
+/// Notes when it runs next by itself, unless its configuration is another one by now. These times
+/// are no change of the configuration.
 pub async fn set_next(
     tx: &mut Tx,
-    id: &str,
+    (id, revision): (&str, i64),
     next_run: Option<Timestamp>,
     next_sweep: Option<Timestamp>,
 ) -> Result<(), Failure> {
     tx.execute(
-        "UPDATE connections SET next_run = $1, next_sweep = $2 WHERE id = $3",
-        args![next_run, next_sweep, id],
+        "UPDATE connections SET next_run = $1, next_sweep = $2 WHERE id = $3 AND revision = $4",
+        args![next_run, next_sweep, id, revision],
     )
     .await?;
     Ok(())
 }
 
-/// Notes why somebody has to act, or that nobody has to.
-pub async fn set_problem(tx: &mut Tx, id: &str, problem: Option<&Problem>) -> Result<(), Failure> {
+/// Notes why somebody has to act, or that nobody has to, unless somebody has acted meanwhile.
+pub async fn set_problem(
+    tx: &mut Tx,
+    (id, revision): (&str, i64),
+    problem: Option<&Problem>,
+) -> Result<(), Failure> {
     tx.execute(
-        "UPDATE connections SET problem = $1 WHERE id = $2",
-        args![problem.map(json).transpose()?, id],
+        "UPDATE connections SET problem = $1 WHERE id = $2 AND revision = $3",
+        args![problem.map(json).transpose()?, id, revision],
     )
     .await?;
     Ok(())
 }
 
-/// Forgets the connection with all that is kept of it.
+/// Forgets the connection with all that is kept of it. Whoever leads it loses the lease first, so
+/// that nothing it still writes is found by a later connection of the same id.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), Failure> {
+    tx.execute(
+        "INSERT INTO jinke_leases (name, holder, fence, lease_end) VALUES ($1, '', 1, $2) \
+         ON CONFLICT (name) DO UPDATE SET holder = '', fence = jinke_leases.fence + 1, \
+         lease_end = excluded.lease_end",
+        args![format!("connection/{id}"), i64::MIN],
+    )
+    .await?;
     for statement in [
         "DELETE FROM runs WHERE connection = $1",
         "DELETE FROM stream_cursors WHERE connection = $1",
@@ -267,22 +280,34 @@ pub async fn cursors(conn: &mut Conn, id: &str) -> Result<Vec<StreamCursor>, Fai
     .collect()
 }
 
-/// Saves a cursor.
-pub async fn save_cursor(
+/// Moves the cursor of a stream from where it stood when the pull read it; whether it still stood
+/// there. When it does not, somebody has reset it, and what was pulled behind it counts for nothing.
+pub async fn move_cursor(
     tx: &mut Tx,
     id: &str,
     stream: &str,
-    cursor: &str,
+    (from, to): (Option<&str>, &str),
     now: Timestamp,
-) -> Result<(), Failure> {
-    tx.execute(
-        "INSERT INTO stream_cursors (connection, stream, cursor, update_time) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (connection, stream) DO UPDATE SET \
-         cursor = excluded.cursor, update_time = excluded.update_time",
-        args![id, stream, cursor, now],
-    )
-    .await?;
-    Ok(())
+) -> Result<bool, Failure> {
+    let done = match from {
+        None => {
+            tx.execute(
+                "INSERT INTO stream_cursors (connection, stream, cursor, update_time) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT (connection, stream) DO NOTHING",
+                args![id, stream, to, now],
+            )
+            .await?
+        }
+        Some(from) => {
+            tx.execute(
+                "UPDATE stream_cursors SET cursor = $1, update_time = $2 \
+                 WHERE connection = $3 AND stream = $4 AND cursor = $5",
+                args![to, now, id, stream, from],
+            )
+            .await?
+        }
+    };
+    Ok(done == 1)
 }
 
 /// Forgets the cursor of a stream, of all streams when it is empty; how many there were.

@@ -93,6 +93,31 @@ pub async fn note(
     Ok(())
 }
 
+/// As [`note`], while there is room for new ones; one that is known is kept as it is now, room or
+/// not.
+pub async fn note_within(
+    tx: &mut Tx,
+    room: &mut i64,
+    seen: Seen<'_>,
+    error: &NewError,
+    payload: Option<Vec<u8>>,
+    retry: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let known = tx
+        .fetch_optional(
+            "SELECT number FROM record_errors WHERE connection = $1 AND stream = $2 AND key = $3",
+            args![seen.connection, seen.stream, error.key()],
+        )
+        .await?;
+    if known.is_none() {
+        if *room <= 0 {
+            return Ok(());
+        }
+        *room -= 1;
+    }
+    note(tx, seen, error, payload, retry).await
+}
+
 /// Forgets the errors of records that were taken now, and dead letters of the same.
 pub async fn resolve(
     tx: &mut Tx,

@@ -51,6 +51,16 @@ pub async fn put(tx: &mut Tx, letter: &DeadLetter) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How many dead letters a connection has.
+pub async fn count(conn: &mut Conn, connection: &str) -> Result<i64, Failure> {
+    conn.fetch_one(
+        "SELECT COUNT(*) AS n FROM dead_letters WHERE connection = $1",
+        args![connection],
+    )
+    .await?
+    .i64("n")
+}
+
 /// One dead letter.
 pub async fn get(
     conn: &mut Conn,

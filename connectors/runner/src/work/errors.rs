@@ -27,6 +27,8 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
     let sealer = core.sealer(&connection)?;
     loop {
         let now = core.clock.now();
+        // What is read now is not taken by a pull, in a later version, before it is sent.
+        let _order = led.versions.lock().await;
         let found = errors::due(&mut *core.db.read().await?, &led.id, now, BATCH).await?;
         let Some(first) = found.first() else {
             return Ok(());
@@ -43,6 +45,7 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
         let batch = Batch {
             records: messages.collect::<Result<_, _>>()?,
             cursor: None,
+            later: false,
         };
         let origin = Origin {
             source: connection.source.id.clone(),

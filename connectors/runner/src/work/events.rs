@@ -78,8 +78,10 @@ async fn one(
                 .collect::<Result<_, _>>()
                 .map_err(|f| Trouble::Here(Problem::from(&f)))?,
             cursor: None,
+            later: false,
         };
         let (door, backoff, entropy) = (&*core.door, core.limits.delivery, &*core.entropy);
+        let _order = led.versions.lock().await;
         let done = deliver(
             door,
             backoff,
@@ -107,9 +109,16 @@ async fn one(
         core.db
             .write(async |mut tx| {
                 lease::guard(&mut tx, &led.lease).await?;
+                if noted.is_empty() {
+                    return Ok(());
+                }
+                let kept = i64::from(core.limits.errors_kept);
+                let mut room = kept - errors::count(&mut tx, &led.id).await?;
+                room -= letters::count(&mut tx, &led.id).await?;
                 for (error, payload) in &noted {
                     let again = Some(now.plus(core.limits.error_wait));
-                    errors::note(&mut tx, seen, error, Some(payload.clone()), again).await?;
+                    let payload = Some(payload.clone());
+                    errors::note_within(&mut tx, &mut room, seen, error, payload, again).await?;
                 }
                 Ok(())
             })

@@ -33,6 +33,9 @@ pub(super) struct Led {
     pub(super) id: String,
     /// Every write begins with [`lease::guard`] of it.
     pub(super) lease: Lease,
+    /// Held from the delivery of records until what became of them is saved, so that two jobs of
+    /// the connection never deliver two versions of one record the wrong way round.
+    pub(super) versions: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Leads what is due until the process stops. Never fails: what goes wrong is logged and tried
@@ -124,6 +127,7 @@ async fn lead(core: &Core, id: &str) -> Result<Option<Led>, Failure> {
         core: core.clone(),
         id: id.to_owned(),
         lease,
+        versions: Arc::default(),
     }))
 }
 
@@ -280,7 +284,8 @@ async fn schedule(led: &Led) -> Result<(), Failure> {
                     runs::create(&mut tx, &led.id, kind, by, &[], "", now).await?;
                 }
             }
-            connections::set_next(&mut tx, &led.id, next_run, next_sweep).await
+            let of = (led.id.as_str(), connection.revision);
+            connections::set_next(&mut tx, of, next_run, next_sweep).await
         })
         .await
 }

@@ -40,7 +40,7 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
         }
         let sealer = core.sealer(&connection)?;
         let connector = core.open(&connection);
-        attempt(led, &sealer, connector, delivery).await?;
+        attempt(led, &sealer, connector, (delivery, connection.revision)).await?;
     }
 }
 
@@ -48,7 +48,7 @@ async fn attempt(
     led: &Led,
     sealer: &Sealer,
     connector: Result<Arc<dyn Connector>, Failure>,
-    mut delivery: deliveries::Stored,
+    (mut delivery, revision): (deliveries::Stored, i64),
 ) -> Result<(), Failure> {
     let cut = delivery
         .error
@@ -58,12 +58,12 @@ async fn attempt(
         Ok(connector) => connector,
         Err(failure) => {
             let error = SendError::new(SendErrorKind::Unauthorized, failure);
-            return ended(led, delivery, Err(error)).await;
+            return ended(led, (delivery, revision), Err(error)).await;
         }
     };
     let Some(outbound) = connector.outbound() else {
         let error = not_offered("this connector sends nothing");
-        return ended(led, delivery, Err(error)).await;
+        return ended(led, (delivery, revision), Err(error)).await;
     };
     let opened = sealer.open_delivery(delivery.clone())?;
     let message = matches!(opened.payload, Payload::Message(_));
@@ -74,7 +74,7 @@ async fn attempt(
             "the process stopped while it was sent; whether it arrived is not known",
         );
         let error = SendError::new(SendErrorKind::Uncertain, failure);
-        return ended(led, delivery, Err(error)).await;
+        return ended(led, (delivery, revision), Err(error)).await;
     }
     delivery.attempts += 1;
     delivery.error = Some(Problem {
@@ -110,7 +110,7 @@ async fn attempt(
             }
         }
     };
-    ended(led, delivery, done).await
+    ended(led, (delivery, revision), done).await
 }
 
 fn endless() -> SendError {
@@ -151,7 +151,7 @@ async fn note_step(
 
 async fn ended(
     led: &Led,
-    mut delivery: deliveries::Stored,
+    (mut delivery, revision): (deliveries::Stored, i64),
     done: Result<Sent, SendError>,
 ) -> Result<(), Failure> {
     let core = &led.core;
@@ -221,7 +221,8 @@ async fn ended(
                 letters::put(&mut tx, letter).await?;
             }
             if problem.is_some() {
-                connections::set_problem(&mut tx, &led.id, problem.as_ref()).await?;
+                let of = (led.id.as_str(), revision);
+                connections::set_problem(&mut tx, of, problem.as_ref()).await?;
             }
             Ok(())
         })

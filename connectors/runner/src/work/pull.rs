@@ -18,7 +18,7 @@ use crate::{
     batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
     convert,
     deliver::{Delivered, deliver},
-    domain::{KnownRecord, NewError},
+    domain::{Counted, KnownRecord, NewError},
     problem::Problem,
     report::{Counts, Rejected},
     store::{connections, errors, known, letters, runs},
@@ -48,6 +48,11 @@ pub(super) async fn stream(work: &mut Work, schema: &StreamSchema) -> Result<(),
             }
             Err(Ended::Trouble(trouble)) => return Err(trouble),
             Err(Ended::Pull(error)) => error,
+            Err(Ended::Moved) => {
+                let note = "the cursor was reset under the pull; pulled from the start";
+                work.run.stream(&schema.stream).note([note.to_owned()]);
+                continue;
+            }
         };
         match error.kind {
             PullErrorKind::CursorUnknown if !whole && !work.run.stream(&schema.stream).reset => {
@@ -92,6 +97,8 @@ async fn all_rows_seen(work: &Work, schema: &StreamSchema) -> Result<(), Failure
 enum Ended {
     Pull(jinke_sdk::PullError),
     Trouble(Trouble),
+    /// Somebody has reset the cursor meanwhile.
+    Moved,
 }
 
 impl<T: Into<Trouble>> From<T> for Ended {
@@ -111,6 +118,8 @@ struct Pulling<'a> {
     /// The records in the batcher, in its order.
     pending: VecDeque<SourceRecord>,
     errors: Vec<NewError>,
+    /// What was counted of the pages whose cursor no batch has yet, beside their records.
+    open: Counted,
     done_units: u64,
     /// The stream has records that a sweep found gone.
     has_gone: bool,
@@ -130,7 +139,7 @@ impl<'a> Pulling<'a> {
         let mut reader = core.db.read().await?;
         let gone = known::page(&mut reader, &id, stream, true, None, 1).await?;
         let known_errors = errors::count(&mut reader, &id).await?;
-        let dead = letters::list(&mut reader, &id, 0, 1).await?;
+        let dead = letters::count(&mut reader, &id).await?;
         let origin = Origin {
             source: work.connection.source.id.clone(),
             digest: format!("{id}/{}", work.connection.uid),
@@ -139,17 +148,22 @@ impl<'a> Pulling<'a> {
         };
         Ok(Self {
             pages: PageReader::pull(&work.connector, stream, cursor.clone()),
-            done_units: work.run.stream(stream).done_units,
+            batcher: Batcher::of_first_load(cursor.is_none()),
+            done_units: {
+                let progress = work.run.stream(stream);
+                progress.take_back();
+                progress.done_units
+            },
             work,
             stream,
             origin,
             cursor,
-            batcher: Batcher::default(),
             pending: VecDeque::new(),
             errors: Vec::new(),
+            open: Counted::default(),
             has_gone: !gone.is_empty(),
-            has_errors: known_errors > 0 || !dead.is_empty(),
-            room: i64::from(core.limits.errors_kept) - known_errors,
+            has_errors: known_errors + dead > 0,
+            room: i64::from(core.limits.errors_kept) - known_errors - dead,
         })
     }
 
@@ -180,10 +194,13 @@ impl<'a> Pulling<'a> {
             };
             let progress = self.work.run.stream(self.stream);
             progress.note(page.notes);
-            progress.row_errors += page.row_errors.len() as u64;
             if let Some(total) = page.progress.total {
                 progress.total_units = total;
             }
+            self.count(Counted {
+                row_errors: page.row_errors.len() as u64,
+                ..Counted::default()
+            });
             self.errors
                 .extend(page.row_errors.into_iter().map(NewError::row));
             self.directory(&page.directory).await?;
@@ -197,6 +214,9 @@ impl<'a> Pulling<'a> {
                 self.pending.push_back(record);
             }
             self.done_units = page.progress.done;
+            if page.cursor.is_some() {
+                self.open = Counted::default();
+            }
             self.batcher.end_page(page.cursor.map(|c| c.0));
             if self.errors.len() >= MAX_ERRORS {
                 let early = self.batcher.take();
@@ -216,8 +236,18 @@ impl<'a> Pulling<'a> {
             return Ok(());
         }
         let taken = super::events::directory(&self.work.led.core, &self.origin.source, entries);
-        self.work.run.stream(self.stream).directory_entries += taken.await?;
+        let directory_entries = taken.await?;
+        self.count(Counted {
+            directory_entries,
+            ..Counted::default()
+        });
         Ok(())
+    }
+
+    /// Counts something of the page that is read now.
+    fn count(&mut self, more: Counted) {
+        self.open = self.open.and(more);
+        self.work.run.stream(self.stream).count(more);
     }
 
     /// A record that a sweep found gone and that is there again, unchanged, is ordered behind its
@@ -260,7 +290,10 @@ impl<'a> Pulling<'a> {
             ),
             Err(failure) => failure,
         };
-        self.work.run.stream(self.stream).rejected += 1;
+        self.count(Counted {
+            rejected: 1,
+            ..Counted::default()
+        });
         let problem = Problem::from(&failure);
         // Sending it again would not help before its system changes it, so it is not kept.
         self.errors.push(NewError {
@@ -279,6 +312,9 @@ impl<'a> Pulling<'a> {
     async fn send(&mut self, batch: Option<Batch>) -> Result<(), Ended> {
         let Some(batch) = batch else { return Ok(()) };
         let core = self.work.led.core.clone();
+        let versions = self.work.led.versions.clone();
+        // Until what became of it is saved: a refused version of a record must not follow it.
+        let order = versions.lock().await;
         let delivered = deliver(
             &*core.door,
             core.limits.delivery,
@@ -295,24 +331,32 @@ impl<'a> Pulling<'a> {
         let progress = self.work.run.stream(self.stream);
         progress.done_units = self.done_units;
         add(progress, &delivered.counts);
+        if batch.cursor.is_some() {
+            progress.since_cursor = self.open;
+        }
         let run = &mut self.work.run;
         run.retries += i64::try_from(delivered.retries).unwrap_or(0);
         // It moves, so what failed before does not count any more.
         run.failures = 0;
         run.update_time = core.clock.now();
-        self.save(&batch, delivered, records).await?;
+        let stood = self.save(&batch, delivered, records).await?;
+        drop(order);
+        if !stood {
+            return Err(Ended::Moved);
+        }
         if batch.cursor.is_some() {
             self.cursor = batch.cursor;
         }
         Ok(())
     }
 
+    /// Saves it, unless the cursor was reset meanwhile; whether it was not.
     async fn save(
         &mut self,
         batch: &Batch,
         delivered: Delivered,
         records: Vec<SourceRecord>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let core = self.work.led.core.clone();
         let (led, sealer, run) = (&self.work.led, &self.work.sealer, &self.work.run);
         let now = core.clock.now();
@@ -324,8 +368,6 @@ impl<'a> Pulling<'a> {
             let sealed = sealer.seal_record(self.stream, &records[place])?;
             noted.push((rejection(rejected), Some(sealed)));
         }
-        noted.truncate(usize::try_from(self.room.max(0)).unwrap_or(0));
-        self.room -= i64::try_from(noted.len()).unwrap_or(0);
         let taken = taken(sealer, self.stream, &records, &delivered.outcomes)?;
         let resolved: Vec<String> = if self.has_errors {
             taken
@@ -344,22 +386,34 @@ impl<'a> Pulling<'a> {
             run: run.number,
             now,
         };
-        core.db
+        let (room, cursor, stream) = (self.room, self.cursor.as_deref(), self.stream);
+        let left = core
+            .db
             .write(async |mut tx| {
                 lease::guard(&mut tx, &led.lease).await?;
-                if let Some(cursor) = &batch.cursor {
-                    connections::save_cursor(&mut tx, &led.id, self.stream, cursor, now).await?;
+                if let Some(to) = &batch.cursor {
+                    let way = (cursor, to.as_str());
+                    if !connections::move_cursor(&mut tx, &led.id, stream, way, now).await? {
+                        return Ok(None);
+                    }
                 }
+                let mut room = room;
                 known::put(&mut tx, &led.id, self.stream, taken.known.clone()).await?;
                 known::forget(&mut tx, &led.id, self.stream, &taken.deleted).await?;
                 errors::resolve(&mut tx, &led.id, self.stream, &resolved).await?;
                 for (error, payload) in &noted {
                     let again = payload.as_ref().map(|_| now.plus(core.limits.error_wait));
-                    errors::note(&mut tx, seen, error, payload.clone(), again).await?;
+                    let payload = payload.clone();
+                    errors::note_within(&mut tx, &mut room, seen, error, payload, again).await?;
                 }
-                runs::save(&mut tx, run).await
+                runs::save(&mut tx, run).await?;
+                Ok(Some(room))
             })
-            .await
+            .await?;
+        if let Some(left) = left {
+            self.room = left;
+        }
+        Ok(left.is_some())
     }
 }
 
@@ -441,9 +495,12 @@ pub(super) fn count(numbers: &crate::numbers::Numbers, counts: &Counts) {
 
 /// Counts records for the progress of a stream.
 pub(super) fn add(progress: &mut crate::domain::StreamProgress, counts: &Counts) {
-    progress.created += counts.created;
-    progress.updated += counts.updated;
-    progress.unchanged += counts.unchanged;
-    progress.superseded += counts.superseded;
-    progress.rejected += counts.rejected;
+    progress.count(Counted {
+        created: counts.created,
+        updated: counts.updated,
+        unchanged: counts.unchanged,
+        superseded: counts.superseded,
+        rejected: counts.rejected,
+        ..Counted::default()
+    });
 }

@@ -101,8 +101,12 @@ async fn execute(led: &Led, mut run: Run) -> Result<(), Failure> {
     );
     let connector = match core.open(&connection) {
         Ok(connector) => connector,
-        Err(failure) => return end(led, run, Some(Trouble::All(Problem::from(&failure)))).await,
+        Err(failure) => {
+            let trouble = Some(Trouble::All(Problem::from(&failure)));
+            return end(led, run, connection.revision, trouble).await;
+        }
     };
+    let revision = connection.revision;
     let sealer = core.sealer(&connection)?;
     let mut work = Work {
         led: led.clone(),
@@ -116,7 +120,7 @@ async fn execute(led: &Led, mut run: Run) -> Result<(), Failure> {
         Err(Trouble::Keeper(failure)) => return Err(failure),
         Err(trouble) => Some(trouble),
     };
-    end(led, work.run, trouble).await
+    end(led, work.run, revision, trouble).await
 }
 
 impl Work {
@@ -201,8 +205,13 @@ impl Work {
     }
 }
 
-/// The state a run ends in, or waits in.
-async fn end(led: &Led, mut run: Run, trouble: Option<Trouble>) -> Result<(), Failure> {
+/// The state a run ends in, or waits in; `revision` is that of the connection as it ran.
+async fn end(
+    led: &Led,
+    mut run: Run,
+    revision: i64,
+    trouble: Option<Trouble>,
+) -> Result<(), Failure> {
     let core = &led.core;
     let now = core.clock.now();
     run.update_time = now;
@@ -262,7 +271,8 @@ async fn end(led: &Led, mut run: Run, trouble: Option<Trouble>) -> Result<(), Fa
         .write(async |mut tx| {
             lease::guard(&mut tx, &led.lease).await?;
             runs::save(&mut tx, &run).await?;
-            connections::set_problem(&mut tx, &led.id, problem.as_ref()).await
+            let of = (led.id.as_str(), revision);
+            connections::set_problem(&mut tx, of, problem.as_ref()).await
         })
         .await
 }

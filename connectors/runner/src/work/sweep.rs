@@ -178,6 +178,7 @@ async fn delete(work: &mut Work, stream: &str, records: Vec<SourceRecord>) -> Re
     let batch = Batch {
         records: messages.collect::<Result<_, _>>()?,
         cursor: None,
+        later: false,
     };
     let origin = Origin {
         source: work.connection.source.id.clone(),

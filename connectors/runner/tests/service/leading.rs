@@ -101,11 +101,12 @@ async fn a_run_that_lost_its_lease_saves_no_cursor() {
         let save = async |held: &lease::Lease, cursor: &str| {
             db.write(async |mut tx| {
                 lease::guard(&mut tx, held).await?;
-                connections::save_cursor(&mut tx, "demo", "people", cursor, at).await
+                let way = (None, cursor);
+                connections::move_cursor(&mut tx, "demo", "people", way, at).await
             })
             .await
         };
-        save(&new, "20").await.unwrap();
+        assert!(save(&new, "20").await.unwrap());
         assert_eq!(save(&old, "10").await.unwrap_err().reason, "LEASE_LOST");
         let mut reader = db.read().await.unwrap();
         let cursor = connections::cursor(&mut reader, "demo", "people").await;

@@ -4,6 +4,7 @@
 mod callbacks;
 mod configure;
 mod leading;
+mod middle;
 mod outbound;
 #[cfg(feature = "rigs")]
 mod rigs;
