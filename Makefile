@@ -43,6 +43,7 @@ test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
 	k8s/check.sh $(TARGET)/debug
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke
+	tests/grade-rfm.sh $(abspath $(TARGET))/debug/jinke
 
 .PHONY: k8s-check
 k8s-check: tools ## Check the Kubernetes manifests against schemas and programs (part of test)
@@ -93,6 +94,10 @@ quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }
 	cargo build --release -p jinke-tests --bin quality
 	$(TARGET)/release/quality "$$JINKE_ER"
+
+.PHONY: batch-equality
+batch-equality: tools ## 100,000 records (RECORDS=n) through the service and through the batch engine: the same clusters
+	JINKE_BATCH_RECORDS=$${RECORDS:-100000} cargo test --release -p jinke-customer --test engine batch -- --nocapture
 
 .PHONY: soak
 soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many

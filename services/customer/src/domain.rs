@@ -135,17 +135,20 @@ pub enum ChangeKind {
     Redirected,
     /// Every record was deleted by its source.
     Deleted,
+    /// Every record was erased.
+    Erased,
 }
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Created,
         Self::Updated,
         Self::Merged,
         Self::Unmerged,
         Self::Redirected,
         Self::Deleted,
+        Self::Erased,
     ];
     /// The word in the change log.
     pub const fn as_str(self) -> &'static str {
@@ -156,12 +159,33 @@ impl ChangeKind {
             Self::Unmerged => "unmerged",
             Self::Redirected => "redirected",
             Self::Deleted => "deleted",
+            Self::Erased => "erased",
         }
     }
     /// The kind of this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.as_str() == word)
     }
+}
+
+/// An erasure.
+#[derive(Clone, Debug)]
+pub struct Erase {
+    /// The customer, by any of its ids.
+    pub customer: i64,
+    /// What the caller saw.
+    pub etag: Option<String>,
+    /// Only count.
+    pub validate_only: bool,
+}
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Party records.
+    pub records: i64,
+    /// Transactions, interactions and relationships that named them.
+    pub activities: i64,
 }
 
 /// A record of a customer: a line of the crosswalk.

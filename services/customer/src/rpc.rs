@@ -28,6 +28,7 @@ pub mod batch_get_customers;
 pub mod create_judgement;
 pub mod create_source;
 pub mod dry_run;
+pub mod erase_customer;
 pub mod explain_match;
 pub mod get_customer;
 pub mod get_customer_lineage;

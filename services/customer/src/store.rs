@@ -5,6 +5,7 @@
 pub mod activities;
 pub mod blocks;
 pub mod customers;
+pub mod erasures;
 pub mod judgements;
 pub mod pairs;
 pub mod pending;

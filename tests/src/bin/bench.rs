@@ -1,16 +1,20 @@
 //! `make bench`: sustained ingest through gRPC on both engines, beside a bare batched upsert in
-//! the same run. `bench lookup`, `bench pipeline` and `bench reporting` are modes of their own: see their files. Arguments: number of records (100,000), batch size (500), clients (2).
+//! the same run. `bench load`, `bench lookup`, `bench pipeline`, `bench reporting` and `bench serve` are modes of their own: see their files. Arguments: number of records (100,000), batch size (500), clients (2).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "bench/connections.rs"]
 mod connections;
+#[path = "bench/load.rs"]
+mod load;
 #[path = "bench/lookup.rs"]
 mod lookup;
 #[path = "bench/pipeline.rs"]
 mod pipeline;
 #[path = "bench/reporting.rs"]
 mod reporting;
+#[path = "bench/serve.rs"]
+mod serve;
 
 use std::{sync::Arc, time::Instant};
 
@@ -35,6 +39,12 @@ async fn main() -> Result<()> {
             .filter_map(|a| a.parse::<u64>().ok());
         return connections::run(numbers).await;
     }
+    if std::env::args().nth(1).as_deref() == Some("load") {
+        let numbers = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
+        return load::run(numbers).await;
+    }
     if std::env::args().nth(1).as_deref() == Some("lookup") {
         let sizes = std::env::args()
             .skip(2)
@@ -46,6 +56,15 @@ async fn main() -> Result<()> {
             .skip(2)
             .filter_map(|a| a.parse::<u64>().ok());
         return pipeline::run(numbers).await;
+    }
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        let numbers = std::env::args()
+            .skip(2)
+            .filter_map(|a| a.parse::<u64>().ok());
+        return serve::run(numbers).await;
+    }
+    if std::env::args().nth(1).as_deref() == Some("echo") {
+        return serve::echo::serve().await;
     }
     if std::env::args().nth(1).as_deref() == Some("reporting") {
         let numbers = std::env::args()

@@ -29,6 +29,7 @@ pub const fn class_out(class: FieldClass) -> ty::FieldClass {
         FieldClass::Remark => ty::FieldClass::Remark,
         FieldClass::Conversation => ty::FieldClass::Conversation,
         FieldClass::Custom => ty::FieldClass::Custom,
+        FieldClass::SalesAmount => ty::FieldClass::SalesAmount,
     }
 }
 
@@ -79,6 +80,7 @@ nothing_to_hide!(
     // Names of records and what became of them; errors name fields, never values.
     pb::IngestSourceRecordsResponse,
     pb::StreamSourceRecordsResponse,
+    pb::EraseCustomerResponse,
     pb::ListMatchReviewsResponse,
     pb::ListRuleSetsResponse,
     pb::RuleSet,

@@ -148,6 +148,7 @@ pub const fn change_kind(kind: ChangeKind) -> pb::ChangeKind {
         ChangeKind::Unmerged => pb::ChangeKind::Unmerged,
         ChangeKind::Redirected => pb::ChangeKind::Redirected,
         ChangeKind::Deleted => pb::ChangeKind::Deleted,
+        ChangeKind::Erased => pb::ChangeKind::Erased,
     }
 }
 

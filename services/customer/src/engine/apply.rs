@@ -23,6 +23,7 @@ use super::{
 use crate::{
     domain::{IngestResult, Outcome, RequestId, Source, key_text},
     store::{
+        pending,
         records::{self, RecordRow, RecordWrite, VersionRow},
         sources,
     },
@@ -33,6 +34,8 @@ use crate::{
 pub(crate) struct Call {
     pub(crate) records: Vec<Prepared>,
     pub(crate) request: Option<RequestId>,
+    /// New parties are stored now and resolved in the background.
+    pub(crate) later: bool,
 }
 
 /// What a transaction gives when it commits.
@@ -384,6 +387,13 @@ async fn write(
     order.sort_by_key(|r| r.row.no);
     let mut changes = Vec::new();
     let mut activities = Vec::new();
+    let known: Vec<i64> = order
+        .iter()
+        .filter(|r| !r.fresh && r.changed && r.row.kind.party().is_some())
+        .map(|r| r.row.no)
+        .collect();
+    let waiting = pending::unresolved(tx, &known).await?;
+    let mut later = Vec::new();
     for rec in &mut order {
         let Some(kind) = rec.row.kind.party() else {
             if rec.changed {
@@ -391,7 +401,12 @@ async fn write(
             }
             continue;
         };
-        if !rec.changed {
+        // What waits is resolved as it will be then.
+        if !rec.changed || waiting.contains(&rec.row.no) {
+            continue;
+        }
+        if rec.fresh && rec.accepted.iter().all(|a| calls[a.call].later) {
+            later.push(rec.row.no);
             continue;
         }
         let new = match (&rec.new, &rec.body) {
@@ -418,7 +433,9 @@ async fn write(
         bounded: true,
         ..Input::default()
     };
-    let resolved = resolve::run(core, tx, input, &batch.known, now).await?;
+    let mut resolved = resolve::run(core, tx, input, &batch.known, now).await?;
+    resolved.left |= !later.is_empty();
+    pending::put_unresolved(tx, later).await?;
     let mut rows = Vec::with_capacity(order.len());
     let mut counts = Vec::new();
     let mut versions = Vec::new();

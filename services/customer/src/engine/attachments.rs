@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{MAX_TAG, MAX_TAGS, RequestId},
-    store::{customers, records, sources, tags},
+    store::{customers, erasures, records, sources, tags},
 };
 
 /// The live id that `id` addresses and the records of it that the scope shows.
@@ -80,6 +80,7 @@ impl Engine {
                     return Ok((live, Resolved::default()));
                 }
                 let (live, _) = addressed(tx, id, scope).await?;
+                let id = erasures::standing(tx, id).await?;
                 let present = tags::at(tx, &[id]).await?;
                 let is_there = present.iter().any(|t| t.tag == tag);
                 if !is_there && present.len() >= MAX_TAGS {

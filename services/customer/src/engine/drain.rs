@@ -1,6 +1,6 @@
-//! What an ingest left to the background because it concerns too many records.
+//! What an ingest left to the background, because it concerns too many records or was told to.
 //!
-//! Values that begin or cease to be evidence for more than [`super::resolve::MOST_AT_ONCE`]
+//! Records of a first load are resolved by [`super::first_load`]. Values that begin or cease to be evidence for more than [`super::resolve::MOST_AT_ONCE`]
 //! records, and components of more records than that, are noted in the table `pending` in the
 //! transaction that made the change. Here they are resolved: many changes of one large component
 //! cost one clustering. When the table is empty, all is as if it had been resolved at once.
@@ -18,8 +18,8 @@ const COMPARED: i64 = 300;
 /// Records of one transaction whose components are clustered anew.
 const CLUSTERED: i64 = 2_000;
 
-/// The background may take a quarter of the time: after a step it rests three times as long as
-/// the step took, so that ingest goes on.
+/// While others ingest, the background may take a quarter of the time: after a step it rests three
+/// times as long as the step took.
 const REST: u32 = 3;
 /// Rest after a step that failed, e.g. because the database was away.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -36,7 +36,10 @@ pub(crate) fn start(core: Arc<Core>) -> Kick {
         while kicked.recv().await.is_some() {
             loop {
                 let began = tokio::time::Instant::now();
+                let calls = core.ordinary.calls();
                 let rest = match core.drain_step().await {
+                    // Nobody else wants the time.
+                    Ok(true) if core.ordinary.none_since(calls) => Duration::ZERO,
                     Ok(true) => began.elapsed() * REST,
                     Ok(false) => break,
                     Err(failure) => {
@@ -64,10 +67,13 @@ impl Core {
     /// Resolves some of what waits, in one transaction; false when nothing does.
     pub(crate) async fn drain_step(&self) -> Result<bool, Failure> {
         let mut reader = self.db.read().await?;
-        let waits = pending::count(&mut reader).await? > 0;
+        let waits = pending::any(&mut reader).await?;
         drop(reader);
         if !waits {
             return Ok(false);
+        }
+        if self.first_load_step().await? {
+            return Ok(true);
         }
         let resolved = self
             .db

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jinke_resolution::{Member, survive};
 use jinke_store::Conn;
 use jinke_types::{
-    Body, Completeness, Failure, PartyKind, RecordKey, RowScope, SourceRecord, Timestamp, Value,
+    Body, Code, Completeness, Failure, PartyKind, RecordKey, RowScope, SourceRecord, Timestamp,
+    Value,
 };
 
 use super::{Core, Engine, state};
@@ -16,6 +17,7 @@ use crate::{
     },
     store::{
         customers::{self, RevisionRow},
+        erasures,
         records::{self, VersionRow},
         sources, tags,
     },
@@ -134,9 +136,19 @@ impl Engine {
     /// none or the caller sees none of its records.
     pub async fn golden(&self, id: i64, scope: &RowScope) -> Result<CustomerView, Failure> {
         let mut reader = self.core.db.snapshot().await?;
-        let live = customers::resolve(&mut reader, id)
-            .await?
-            .ok_or_else(|| not_found(id))?;
+        let Some(live) = customers::resolve(&mut reader, id).await? else {
+            let erased = erasures::successor(&mut reader, id).await?.is_some();
+            // Who sees only some sources is not told that there was somebody.
+            return Err(if erased && *scope == RowScope::All {
+                Failure::new(
+                    Code::NotFound,
+                    "CUSTOMER_ERASED",
+                    format!("customers/{id} was erased"),
+                )
+            } else {
+                not_found(id)
+            });
+        };
         self.golden_in(&mut reader, &[live], scope)
             .await?
             .pop()

@@ -126,9 +126,34 @@ impl Engine {
         records: Vec<SourceRecord>,
         request: Option<RequestId>,
     ) -> Result<Vec<IngestResult>, Failure> {
+        // While somebody waits for his records to be resolved, the background steps back.
+        let _ordinary = self.core.ordinary.enter();
+        self.queued(records, request, false).await
+    }
+
+    /// Like [`Engine::ingest`], but party records that are new are only stored when this returns:
+    /// they have no customer yet, and are resolved in the background. For first loads.
+    ///
+    /// A record that was there before is resolved at once when it changes, unless it still waits
+    /// itself. Versions of one record that come while it waits are resolved together.
+    pub async fn ingest_later(
+        &self,
+        records: Vec<SourceRecord>,
+        request: Option<RequestId>,
+    ) -> Result<Vec<IngestResult>, Failure> {
+        self.queued(records, request, true).await
+    }
+
+    async fn queued(
+        &self,
+        records: Vec<SourceRecord>,
+        request: Option<RequestId>,
+        later: bool,
+    ) -> Result<Vec<IngestResult>, Failure> {
         let call = Arc::new(Call {
-            records: self.prepare(records).await?,
+            records: self.prepare(records, later).await?,
             request,
+            later,
         });
         let (answer, answered) = oneshot::channel();
         let stopped = || {
@@ -151,8 +176,9 @@ impl Engine {
         records: Vec<SourceRecord>,
     ) -> Result<Vec<IngestResult>, Failure> {
         let call = Arc::new(Call {
-            records: self.prepare(records).await?,
+            records: self.prepare(records, false).await?,
             request: None,
+            later: false,
         });
         let core = &self.core;
         let mut tx = core.db.begin().await?;
@@ -169,7 +195,11 @@ impl Engine {
     }
 
     /// Checks, hashes and standardizes, which takes the processor for a while.
-    async fn prepare(&self, records: Vec<SourceRecord>) -> Result<Vec<Prepared>, Failure> {
+    async fn prepare(
+        &self,
+        records: Vec<SourceRecord>,
+        later: bool,
+    ) -> Result<Vec<Prepared>, Failure> {
         if records.is_empty() || records.len() > MAX_BATCH {
             return Err(Failure::field(
                 "records",
@@ -180,7 +210,7 @@ impl Engine {
         tokio::task::spawn_blocking(move || {
             records
                 .into_iter()
-                .map(|r| prepare(&ring, &rules, r))
+                .map(|r| prepare(&ring, &rules, r, later))
                 .collect()
         })
         .await

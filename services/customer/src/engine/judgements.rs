@@ -17,7 +17,7 @@ use crate::{
         ReviewView, Unmerge, damaged, key_text,
     },
     store::{
-        customers,
+        customers, erasures,
         judgements::{self, JudgementRow},
         pairs, records, sources,
     },
@@ -133,7 +133,9 @@ impl Core {
         check_etag(merge.other_etag.as_deref(), other.revision)?;
         // The records whose ids were addressed, not those of the customers' present ids: the
         // judgement then says what the person saw, whatever is merged or unmerged later.
-        let named = records::parties(tx, &[merge.customer, merge.other]).await?;
+        let customer = erasures::standing(tx, merge.customer).await?;
+        let other = erasures::standing(tx, merge.other).await?;
+        let named = records::parties(tx, &[customer, other]).await?;
         let key = |no: i64| {
             named
                 .iter()
@@ -143,16 +145,16 @@ impl Core {
         };
         let new = NewJudgement {
             decision: Decision::Positive,
-            left: vec![key(merge.customer)?],
-            right: vec![key(merge.other)?],
+            left: vec![key(customer)?],
+            right: vec![key(other)?],
             overrides_exclusivity: merge.override_exclusivity,
             comment: merge.comment.clone(),
             creator: merge.creator.clone(),
         };
         let (_, resolved) = self.judge(tx, &new, now).await?;
         let live = resolved
-            .customer_of(merge.customer)
-            .filter(|id| resolved.customer_of(merge.other) == Some(*id))
+            .customer_of(customer)
+            .filter(|id| resolved.customer_of(other) == Some(*id))
             .ok_or_else(|| Failure::internal("a judgement that holds did not merge"))?;
         Ok((live, resolved))
     }

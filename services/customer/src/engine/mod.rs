@@ -6,8 +6,10 @@ mod attachments;
 mod cache;
 mod drain;
 pub mod dry_run;
+pub mod erase;
 pub mod evaluate;
 mod explain;
+mod first_load;
 mod golden;
 mod ingest;
 mod judgements;
@@ -77,6 +79,8 @@ pub(crate) struct Core {
     pub(crate) cache: Cache,
     pub(crate) generic: GenericCache,
     pub(crate) versions: rule_sets::Versions,
+    /// Calls that wait for their records to be resolved.
+    pub(crate) ordinary: first_load::Ordinary,
 }
 
 /// The lock that whoever writes holds until the transaction ends: one writer resolves at a time.
@@ -131,6 +135,7 @@ impl Engine {
             cache,
             generic: GenericCache::default(),
             versions: rule_sets::Versions::default(),
+            ordinary: first_load::Ordinary::default(),
         });
         core.configure().await?;
         core.reindex().await?;

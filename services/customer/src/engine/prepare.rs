@@ -163,8 +163,13 @@ impl Prepared {
     }
 }
 
-/// Prepares one record.
-pub(crate) fn prepare(ring: &KeyRing, rules: &Rules, record: SourceRecord) -> Prepared {
+/// Prepares one record. With `later`, nothing is derived from it yet.
+pub(crate) fn prepare(
+    ring: &KeyRing,
+    rules: &Rules,
+    record: SourceRecord,
+    later: bool,
+) -> Prepared {
     let payload = serde_json::to_vec(&record.body).unwrap_or_default();
     let mut violations = Vec::new();
     check(&record, &mut violations);
@@ -176,7 +181,9 @@ pub(crate) fn prepare(ring: &KeyRing, rules: &Rules, record: SourceRecord) -> Pr
         && matches!(record.body, Body::Party { .. });
     let content = content(partial, record.deleted, &payload);
     let indexed = match &record.body {
-        Body::Party { kind, values } if refused.is_none() && !partial && !record.deleted => {
+        Body::Party { kind, values }
+            if refused.is_none() && !later && !partial && !record.deleted =>
+        {
             Some(Arc::new(index(ring, rules, *kind, values)))
         }
         _ => None,

@@ -4,7 +4,7 @@ use jinke_kit::{grant, status};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, add_customer_tag, batch_get_customers, get_customer, get_customer_lineage,
+    Api, add_customer_tag, batch_get_customers, erase_customer, get_customer, get_customer_lineage,
     get_customer_stats, get_customer_totals, list_customer_changes, list_customer_revisions,
     list_customers, list_relationships, list_timeline_changes, list_timeline_entries,
     lookup_customers, merge_customers, remove_customer_tag, search_customers, unmerge_customer,
@@ -62,6 +62,13 @@ impl CustomerService for Api {
         request: Request<pb::UnmergeCustomerRequest>,
     ) -> Result<Response<pb::UnmergeCustomerResponse>, Status> {
         self.answer(request, unmerge_customer::run).await
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<pb::EraseCustomerRequest>,
+    ) -> Result<Response<pb::EraseCustomerResponse>, Status> {
+        self.answer(request, erase_customer::run).await
     }
 
     async fn get_customer_lineage(

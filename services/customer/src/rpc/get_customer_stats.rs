@@ -18,7 +18,7 @@ pub async fn run(
     let (mut reader, rows) = api.read(&viewer).await?;
     let counted = stats(&mut reader, &rows).await?;
     let pending_records = pending::count(&mut reader).await?;
-    let parties: i64 = counted.sources.values().map(|count| count.parties).sum();
+    let held: i64 = counted.sources.values().map(|count| count.held).sum();
     Ok(pb::GetCustomerStatsResponse {
         sources: counted
             .sources
@@ -35,7 +35,7 @@ pub async fn run(
             .collect(),
         organizations: counted.organizations,
         persons: counted.persons,
-        merged_records: (parties - counted.organizations - counted.persons).max(0),
+        merged_records: (held - counted.organizations - counted.persons).max(0),
         open_reviews: counted.open_reviews,
         pending_records,
     })

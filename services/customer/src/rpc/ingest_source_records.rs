@@ -34,7 +34,9 @@ pub async fn run(
     let results = if request.validate_only {
         batch.check(&api, &viewer).await?
     } else {
-        batch.ingest(&api, &viewer, id).await?
+        batch
+            .ingest(&api, &viewer, id, request.resolve_later)
+            .await?
     };
     Ok(pb::IngestSourceRecordsResponse { results })
 }
@@ -84,19 +86,24 @@ impl Batch {
         batch
     }
 
-    /// Stores and resolves what is well-formed and allowed.
+    /// Stores what is well-formed and allowed, and resolves it, new parties `later` perhaps.
     pub(super) async fn ingest(
         mut self,
         api: &Api,
         viewer: &Viewer,
         request: Option<RequestId>,
+        later: bool,
     ) -> Result<Vec<pb::IngestResult>, Failure> {
         let (indices, records) = self.allowed(api, viewer).await?;
         if !records.is_empty() {
             let waiting = &api.numbers.ingest_waiting;
             waiting.inc();
             let began = tokio::time::Instant::now();
-            let done = api.engine.ingest(records, request).await;
+            let done = if later {
+                api.engine.ingest_later(records, request).await
+            } else {
+                api.engine.ingest(records, request).await
+            };
             waiting.dec();
             api.numbers
                 .ingest_seconds

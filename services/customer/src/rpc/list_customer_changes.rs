@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jinke_store::changelog::{self, Change, Filter};
 use jinke_types::Failure;
+use prost::Message as _;
 
-use super::{Api, page::Binding};
+use super::{
+    Api,
+    page::{Binding, MAX_PAGE_BYTES},
+};
 use crate::{
-    access::Viewer,
+    access::{Viewer, mask},
     convert::{
         Check,
         answer::{self, customer_name},
@@ -21,6 +25,9 @@ use crate::{
 
 /// Most changes of a page with snapshots: each opens a customer.
 pub(super) const MAX_SNAPSHOTS: u32 = 100;
+
+/// Snapshots made together.
+const CHUNK: usize = 20;
 
 /// Changes after a position. The next token is always set; when nothing is new it is the one that
 /// came in.
@@ -75,7 +82,7 @@ pub(super) async fn position(api: &Api, token: &str) -> Result<i64, Failure> {
 }
 
 /// Up to `size` changes after `after` that the viewer may see. Those he may not see are passed
-/// over, so that a page may be empty and its position still move.
+/// over, so that a page may be empty and its position still move. A page of large snapshots ends early.
 pub(super) async fn page(
     api: &Api,
     viewer: &Viewer,
@@ -92,25 +99,38 @@ pub(super) async fn page(
     let logged = changelog::list(&mut reader, after, size, &Filter::feed(FEED)).await?;
     let changes = seen(&mut reader, &rows, logged.changes).await?;
     drop(reader);
-    let snapshots = if snapshots {
-        taken(api, viewer, &changes).await?
-    } else {
-        BTreeMap::new()
-    };
-    let changes = changes
-        .into_iter()
-        .map(|change| pb::CustomerChange {
-            position: change.position,
-            customer: customer_name(change.customer),
-            revision: change.revision,
-            kind: answer::change_kind(change.kind).into(),
-            time: Some(time_out(change.time)),
-            related: change.related.into_iter().map(customer_name).collect(),
-            snapshot: snapshots.get(&change.customer).cloned(),
-        })
-        .collect();
+    let (mut out, mut bytes, mut position) = (Vec::with_capacity(changes.len()), 0, after);
+    for chunk in changes.chunks(CHUNK) {
+        let taken = if snapshots {
+            taken(api, viewer, chunk).await?
+        } else {
+            BTreeMap::new()
+        };
+        for change in chunk {
+            let mut message = pb::CustomerChange {
+                position: change.position,
+                customer: customer_name(change.customer),
+                revision: change.revision,
+                kind: answer::change_kind(change.kind).into(),
+                time: Some(time_out(change.time)),
+                related: change.related.iter().copied().map(customer_name).collect(),
+                snapshot: taken.get(&change.customer).cloned(),
+            };
+            // Masked first: where a page ends must not tell how much is hidden.
+            mask(&mut message, &viewer.mask);
+            bytes += message.encoded_len();
+            if bytes > MAX_PAGE_BYTES && !out.is_empty() {
+                return Ok(Page {
+                    changes: out,
+                    position,
+                });
+            }
+            position = change.position;
+            out.push(message);
+        }
+    }
     Ok(Page {
-        changes,
+        changes: out,
         position: logged.position,
     })
 }

@@ -3,7 +3,10 @@
 use jinke_types::Failure;
 use prost::Message as _;
 
-use super::{Api, get_source, page::Binding};
+use super::{
+    Api, get_source,
+    page::{Binding, MAX_PAGE_BYTES},
+};
 use crate::{
     access::{Viewer, mask},
     convert::{Check, answer, pb},
@@ -14,9 +17,6 @@ const METHOD: &str = "ListSourceRecords";
 
 /// Records opened together.
 const CHUNK: usize = 20;
-/// Bytes after which a page ends before it holds what was asked for: a record may have a megabyte,
-/// and a client takes messages of four by default.
-const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Records of a source in order of external id. A page of large records holds fewer than asked for.
 pub async fn run(

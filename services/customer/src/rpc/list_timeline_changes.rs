@@ -6,7 +6,11 @@ use jinke_store::changelog::{self, Filter};
 use jinke_types::Failure;
 use prost::Message as _;
 
-use super::{Api, list_timeline_entries::entry, page::Binding};
+use super::{
+    Api,
+    list_timeline_entries::entry,
+    page::{Binding, MAX_PAGE_BYTES},
+};
 use crate::{
     access::{Viewer, mask},
     convert::{Check, number::time_out, pb},
@@ -14,10 +18,6 @@ use crate::{
     error,
     store::query::Rows,
 };
-
-/// Bytes after which a page ends before it holds what was asked for: a client takes messages of
-/// four megabytes by default.
-const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Records opened together.
 const CHUNK: usize = 50;

@@ -1,10 +1,14 @@
 //! `ListTimelineEntries`.
 
 use jinke_types::{Body, Failure, RecordKey};
+use prost::Message as _;
 
-use super::{Api, get_customer, page::Binding};
+use super::{
+    Api, get_customer,
+    page::{Binding, MAX_PAGE_BYTES},
+};
 use crate::{
-    access::Viewer,
+    access::{Viewer, mask},
     convert::{
         Check,
         number::time_out,
@@ -18,7 +22,11 @@ use crate::{
 
 const METHOD: &str = "ListTimelineEntries";
 
-/// Transactions and interactions of the visible records of a customer, newest first.
+/// Entries opened together.
+const CHUNK: usize = 50;
+
+/// Transactions and interactions of the visible records of a customer, newest first. A page of large
+/// ones holds fewer than asked for.
 pub async fn run(
     api: Api,
     viewer: Viewer,
@@ -36,18 +44,33 @@ pub async fn run(
         let parties = parties(&customer);
         activity::timeline(&mut reader, &rows, &parties, after, size + 1).await?
     };
-    let more = found.len() > size as usize;
+    let mut more = found.len() > size as usize;
     found.truncate(size as usize);
-    let next_page_token = match found.last() {
-        Some(last) if more => api.pages.token(&binding, last)?,
+    let mut last = found.last();
+    let (mut entries, mut bytes, mut before) = (Vec::with_capacity(found.len()), 0, None);
+    'page: for chunk in found.chunks(CHUNK) {
+        let numbers: Vec<i64> = chunk.iter().map(|moment| moment.record_no).collect();
+        let views = api.engine.open_records(&numbers).await?;
+        let mut views = views.iter().peekable();
+        for moment in chunk {
+            let view = views.next_if(|view| view.record_no == moment.record_no);
+            if let Some(mut message) = view.and_then(|view| entry(&view.record)) {
+                // Masked first: where a page ends must not tell how much is hidden.
+                mask(&mut message, &viewer.mask);
+                bytes += message.encoded_len();
+                if bytes > MAX_PAGE_BYTES && !entries.is_empty() {
+                    (last, more) = (before, true);
+                    break 'page;
+                }
+                entries.push(message);
+            }
+            before = Some(moment);
+        }
+    }
+    let next_page_token = match last {
+        Some(moment) if more => api.pages.token(&binding, moment)?,
         _ => String::new(),
     };
-    let numbers: Vec<i64> = found.iter().map(|moment| moment.record_no).collect();
-    let opened = api.engine.open_records(&numbers).await?;
-    let entries = opened
-        .iter()
-        .filter_map(|view| entry(&view.record))
-        .collect();
     Ok(pb::ListTimelineEntriesResponse {
         entries,
         next_page_token,

@@ -18,6 +18,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::access::Viewer;
 
+/// Bytes after which a page ends before it holds what was asked for: a client takes messages of four
+/// megabytes by default.
+pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Longest token accepted, in bytes.
 pub const MAX_TOKEN: usize = 4_096;
 /// Bytes of the keyed hash: suite, key id, HMAC-SHA-256.

@@ -47,7 +47,9 @@ pub fn run(
     ReceiverStream::new(results)
 }
 
-type Checked = Result<(i64, Batch), Status>;
+/// A checked message: its sequence, its records, whether they are resolved later.
+type Message = (i64, Batch, bool);
+type Checked = Result<Message, Status>;
 
 /// Reads and checks messages until the stream ends or cannot go on.
 async fn read(
@@ -78,11 +80,12 @@ async fn read(
     }
 }
 
-fn check(message: pb::StreamSourceRecordsRequest) -> Result<(i64, Batch), Failure> {
+fn check(message: pb::StreamSourceRecordsRequest) -> Result<Message, Failure> {
     let mut check = Check::new();
     check_batch(&mut check, &message.records, message.encoded_len());
     check.done()?;
-    Ok((message.sequence, Batch::read(message.records)))
+    let later = message.resolve_later;
+    Ok((message.sequence, Batch::read(message.records), later))
 }
 
 /// Stores checked batches in order and answers each.
@@ -104,15 +107,15 @@ async fn store(
         let answer = match batch {
             Err(end) => Err(end),
             // Rights may have changed since the stream began.
-            Ok((sequence, batch)) => match (api.regrant)(&viewer, PERMISSION) {
+            Ok((sequence, batch, later)) => match (api.regrant)(&viewer, PERMISSION) {
                 Err(failure) => Err(status(failure)),
-                Ok(viewer) => Ok((sequence, batch, viewer)),
+                Ok(viewer) => Ok((sequence, batch, later, viewer)),
             },
         };
         let answer = match answer {
             Err(end) => Err(end),
-            Ok((sequence, batch, viewer)) => {
-                let results = ingest(&api, &viewer, batch).await;
+            Ok((sequence, batch, later, viewer)) => {
+                let results = ingest(&api, &viewer, batch, later).await;
                 let mut answer = pb::StreamSourceRecordsResponse { sequence, results };
                 mask(&mut answer, &viewer.mask);
                 Ok(answer)
@@ -128,9 +131,9 @@ async fn store(
 }
 
 /// The results of a batch; when it fails as a whole, a rejection of each record.
-async fn ingest(api: &Api, viewer: &Viewer, batch: Batch) -> Vec<pb::IngestResult> {
+async fn ingest(api: &Api, viewer: &Viewer, batch: Batch, later: bool) -> Vec<pb::IngestResult> {
     let outline = batch.outline();
-    match batch.ingest(api, viewer, None).await {
+    match batch.ingest(api, viewer, None, later).await {
         Ok(results) => results,
         Err(failure) => {
             let results = outline.reject(&failure);

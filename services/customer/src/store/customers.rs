@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jinke_store::{Conn, Row, Rows, Tx, args};
 use jinke_types::{Failure, PartyKind, Timestamp};
 
+use super::erasures;
 use crate::domain::{ChangeKind, damaged, kind_code, kind_from_code};
 
 /// A customer id that is or was live.
@@ -85,8 +86,20 @@ pub async fn all(conn: &mut Conn) -> Result<BTreeMap<i64, CustomerRow>, Failure>
     .collect()
 }
 
-/// The live id that `id` addresses: the customer that holds the record of this number.
+/// The live id that `id` addresses: the customer that holds the record of this number, or the one
+/// its id passed to.
 pub async fn resolve(conn: &mut Conn, id: i64) -> Result<Option<i64>, Failure> {
+    let found = holder(conn, id).await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    match erasures::successor(conn, id).await?.flatten() {
+        Some(successor) => holder(conn, successor).await,
+        None => Ok(None),
+    }
+}
+
+async fn holder(conn: &mut Conn, id: i64) -> Result<Option<i64>, Failure> {
     Ok(conn
         .fetch_optional(
             "SELECT customer FROM records WHERE record_no = $1",

@@ -1,4 +1,7 @@
 //! What is still to be resolved in the background.
+//!
+//! The column `pairs` says how much is left to do: 0 the component of the record, 1 its pairs too, 2
+//! everything, because nothing was derived from the record yet.
 
 use std::collections::BTreeSet;
 
@@ -39,6 +42,75 @@ pub async fn put_block(tx: &mut Tx, token: i64) -> Result<(), Failure> {
     )
     .await?;
     Ok(())
+}
+
+/// Notes records of which nothing is derived yet.
+pub async fn put_unresolved(
+    tx: &mut Tx,
+    nos: impl IntoIterator<Item = i64>,
+) -> Result<(), Failure> {
+    let nos: BTreeSet<i64> = nos.into_iter().collect();
+    if nos.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Rows::new(&["record_no", "pairs"]);
+    for no in nos {
+        rows.push(args![no, 2_i64]);
+    }
+    tx.insert_many("pending", rows, "").await?;
+    Ok(())
+}
+
+/// Those of these records of which nothing is derived yet.
+pub async fn unresolved(conn: &mut Conn, nos: &[i64]) -> Result<BTreeSet<i64>, Failure> {
+    if nos.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    conn.fetch_all(
+        "SELECT record_no FROM pending WHERE pairs = 2 AND record_no IN LIST($1)",
+        args![nos],
+    )
+    .await?
+    .iter()
+    .map(|r| r.i64("record_no"))
+    .collect()
+}
+
+/// The first records of which nothing is derived yet, after `after`, at most `limit`.
+pub async fn first_unresolved(
+    conn: &mut Conn,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>, Failure> {
+    conn.fetch_all(
+        "SELECT record_no FROM pending WHERE pairs = 2 AND record_no > $1 \
+         ORDER BY record_no LIMIT $2",
+        args![after, limit],
+    )
+    .await?
+    .iter()
+    .map(|r| r.i64("record_no"))
+    .collect()
+}
+
+/// Takes records off, whatever was left to do.
+pub async fn take_off(tx: &mut Tx, nos: &[i64]) -> Result<(), Failure> {
+    for chunk in nos.chunks(5_000) {
+        tx.execute(
+            "DELETE FROM pending WHERE record_no IN LIST($1)",
+            args![chunk],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Whether a record waits.
+pub async fn any(conn: &mut Conn) -> Result<bool, Failure> {
+    let first = conn
+        .fetch_optional("SELECT record_no FROM pending LIMIT 1", args![])
+        .await?;
+    Ok(first.is_some())
 }
 
 /// How many records wait.

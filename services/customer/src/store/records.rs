@@ -428,9 +428,29 @@ pub async fn page_of_parties(
     after: i64,
     limit: i64,
 ) -> Result<Vec<PartyRow>, Failure> {
+    page(conn, "", after, limit).await
+}
+
+/// Like [`page_of_parties`], without those of which nothing is derived yet.
+pub async fn page_of_resolved(
+    conn: &mut Conn,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<PartyRow>, Failure> {
+    let resolved = "AND NOT EXISTS (SELECT 1 FROM pending p \
+        WHERE p.record_no = records.record_no AND p.pairs = 2)";
+    page(conn, resolved, after, limit).await
+}
+
+async fn page(
+    conn: &mut Conn,
+    which: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<PartyRow>, Failure> {
     conn.fetch_all(
         jinke_store::Sql::assembled(format!(
-            "SELECT {PARTY} FROM records WHERE record_no > $1 AND type <= 2 \
+            "SELECT {PARTY} FROM records WHERE record_no > $1 AND type <= 2 {which} \
              ORDER BY record_no LIMIT $2"
         )),
         args![after, limit],

@@ -1,8 +1,6 @@
 //! Real time equals batch: the same records through the service in random order, and as a table
-//! through `jinke resolve --at merge`, end in the same clusters.
-//!
-//! `JINKE_BATCH_RECORDS=100000 cargo test --release -p jinke-customer --test engine batch` tries
-//! as many records.
+//! through `jinke resolve --at merge`, end in the same clusters; so do they as a first load that is
+//! resolved later. `make batch-equality` tries 100,000 records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,6 +121,25 @@ async fn real_time_equals_batch() {
     let expected: BTreeSet<BTreeSet<String>> = expected.into_values().collect();
     assert!(expected.len() > count / 10 && expected.len() < count * 9 / 10);
 
+    for later in [false, true] {
+        let clusters = through_the_service(&table, &chance, later).await;
+        let only_batch: Vec<_> = expected.difference(&clusters).take(5).collect();
+        let only_service: Vec<_> = clusters.difference(&expected).take(5).collect();
+        assert!(
+            only_batch.is_empty() && only_service.is_empty(),
+            "batch {only_batch:?}\nservice {only_service:?}, later: {later}"
+        );
+    }
+}
+
+/// The records of every customer, when the table goes through the service in random order: resolved
+/// as they come, or `later`.
+async fn through_the_service(
+    table: &Table,
+    chance: &Chance,
+    later: bool,
+) -> BTreeSet<BTreeSet<String>> {
+    let count = table.len();
     let place = jinke_store::testing::Place::new(jinke_store::Engine::Sqlite).await;
     let db = jinke_store::Database::open(place.config(), &jinke_customer::store::MIGRATIONS)
         .await
@@ -136,8 +153,8 @@ async fn real_time_equals_batch() {
     }
     let mut rest = order.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(rest.len().min(1 + chance.below(500)));
-        rest = later;
+        let (now, after) = rest.split_at(rest.len().min(1 + chance.below(500)));
+        rest = after;
         let records = now
             .iter()
             .map(|row| SourceRecord {
@@ -151,11 +168,15 @@ async fn real_time_equals_batch() {
                 deleted: false,
                 body: Body::Party {
                     kind: PartyKind::Organization,
-                    values: organizations::values(&table, *row),
+                    values: organizations::values(table, *row),
                 },
             })
             .collect();
-        ingest(&engine, records).await;
+        if later {
+            engine.ingest_later(records, None).await.unwrap();
+        } else {
+            ingest(&engine, records).await;
+        }
     }
     engine.settle().await.unwrap();
     let mut reader = db.read().await.unwrap();
@@ -172,14 +193,8 @@ async fn real_time_equals_batch() {
             .or_default()
             .insert(r.text("key").unwrap());
     }
-    let clusters: BTreeSet<BTreeSet<String>> = clusters.into_values().collect();
-    let only_batch: Vec<_> = expected.difference(&clusters).take(5).collect();
-    let only_service: Vec<_> = clusters.difference(&expected).take(5).collect();
-    assert!(
-        only_batch.is_empty() && only_service.is_empty(),
-        "batch {only_batch:?}\nservice {only_service:?}"
-    );
     drop(engine);
     db.close().await;
     place.remove().await;
+    clusters.into_values().collect()
 }

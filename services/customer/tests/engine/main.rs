@@ -3,6 +3,8 @@
 mod attach;
 mod batch;
 mod crowds;
+mod erase;
+mod first_load;
 mod generic;
 mod judge;
 mod order;

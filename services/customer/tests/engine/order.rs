@@ -186,7 +186,7 @@ async fn feed(house: &House, mut engine: Engine, steps: &[Step], chance: &Chance
         match step {
             Step::Record(r) => batch.push(r.clone()),
             Step::Judge(j) => {
-                flush(&engine, &mut batch).await;
+                flush(&engine, &mut batch, chance).await;
                 engine
                     .create_judgement(j.clone(), false, None)
                     .await
@@ -194,27 +194,35 @@ async fn feed(house: &House, mut engine: Engine, steps: &[Step], chance: &Chance
             }
         }
         if batch.len() >= size || i + 1 == steps.len() {
-            flush(&engine, &mut batch).await;
+            flush(&engine, &mut batch, chance).await;
             size = 1 + chance.below(12);
         }
         if chance.once_in(10) {
-            flush(&engine, &mut batch).await;
+            flush(&engine, &mut batch, chance).await;
             engine = house.engine().await;
         }
         if chance.once_in(8) {
             assert_sound(&engine).await;
         }
     }
-    flush(&engine, &mut batch).await;
+    flush(&engine, &mut batch, chance).await;
     assert_sound(&engine).await;
     engine.state_hash().await.expect("a hash")
 }
 
-async fn flush(engine: &Engine, batch: &mut Vec<SourceRecord>) {
+/// Some batches are left to the background.
+async fn flush(engine: &Engine, batch: &mut Vec<SourceRecord>, chance: &Chance) {
     if batch.is_empty() {
         return;
     }
-    for result in ingest(engine, std::mem::take(batch)).await {
+    let records = std::mem::take(batch);
+    let results = if chance.once_in(4) {
+        let done = engine.ingest_later(records, None).await;
+        done.expect("results")
+    } else {
+        ingest(engine, records).await
+    };
+    for result in results {
         assert_ne!(result.outcome, Outcome::Rejected, "{:?}", result.error);
     }
 }
@@ -259,6 +267,7 @@ async fn run(seed: u64, kind: Kind) {
         let (house, engine) = ready(&db, &rules).await;
         let hash = feed(&house, engine, &order, &chance).await;
         let engine = house.engine().await;
+        engine.settle().await.expect("settled");
         let ids = ids(&engine, &steps).await;
         drop(engine);
         db.close().await;

@@ -227,6 +227,7 @@ async fn a_batch_sent_twice_is_stored_once() {
             )],
             request_id: "batch-1".to_owned(),
             validate_only: false,
+            ..Default::default()
         };
         let check = pb::IngestSourceRecordsRequest {
             validate_only: true,

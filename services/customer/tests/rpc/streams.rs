@@ -29,6 +29,7 @@ fn batch(sequence: i64, records: usize) -> pb::StreamSourceRecordsRequest {
     pb::StreamSourceRecordsRequest {
         sequence,
         records: (0..records).map(record).collect(),
+        ..Default::default()
     }
 }
 

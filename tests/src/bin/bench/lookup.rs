@@ -14,7 +14,8 @@ use jinke_tests::{
     suite::{Clients, Suite},
 };
 
-const SEED: u64 = 20_261_122;
+use super::SEED;
+
 /// Records of one call while filling.
 const BATCH: u64 = 1_000;
 /// Calls that are measured.
@@ -46,9 +47,10 @@ async fn one(engine: Engine, sizes: &[u64]) -> Result<()> {
     for size in sizes {
         while filled < *size {
             let until = (filled + BATCH).min(*size);
-            ingest(&mut api, filled..until).await?;
+            super::load::store(&mut api, filled..until).await?;
             filled = until;
         }
+        super::load::drained(&mut api).await?;
         let mut resolved = Vec::new();
         let mut matched = Vec::new();
         for n in 0..SAMPLE {

@@ -34,7 +34,7 @@ pub(super) async fn run(core: &Core, walk: &mut Walk) -> Result<(), Failure> {
     let mut after = i64::MIN;
     loop {
         let mut reader = core.db.read().await?;
-        let page = records::page_of_parties(&mut reader, after, STEP).await?;
+        let page = records::page_of_resolved(&mut reader, after, STEP).await?;
         drop(reader);
         let Some(last) = page.last() else {
             return Ok(());

@@ -17,6 +17,7 @@ mod component;
 mod pairs;
 mod revise;
 pub(crate) mod views;
+mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -95,6 +96,8 @@ pub(crate) struct Resolved {
     pub(crate) obstacles: BTreeMap<String, ObstacleView>,
     /// Something was left to the background.
     pub(crate) left: bool,
+    /// With `pairs_only`, the records whose pairs changed.
+    paired: BTreeSet<i64>,
 }
 
 /// Why a positive judgement cannot hold, in names.
@@ -120,6 +123,11 @@ impl Resolved {
     /// The records whose components were clustered.
     pub(crate) fn clustered(&self) -> Vec<i64> {
         self.customers.keys().copied().collect()
+    }
+
+    /// With `pairs_only`, the records whose pairs changed.
+    pub(crate) fn paired(self) -> BTreeSet<i64> {
+        self.paired
     }
 
     /// Tells the caches, after the commit.
@@ -327,7 +335,11 @@ pub(crate) async fn run(
     let again = tried.as_ref().map(|_| blocks.clone());
     let pairs = pairs::run(&mut work, tx, blocks).await?;
     if input.pairs_only {
-        return Ok(Resolved::default());
+        return Ok(Resolved {
+            paired: pairs.keys().flat_map(|p| [p.0, p.1]).collect(),
+            left: work.left,
+            ..Resolved::default()
+        });
     }
     let clustered = component::run(&mut work, tx, &pairs).await?;
     let (customers, obstacles) = revise::run(&mut work, tx, clustered, sources, now).await?;
@@ -356,6 +368,7 @@ pub(crate) async fn run(
         generic: Some(work.generic),
         obstacles,
         left: work.left,
+        paired: BTreeSet::new(),
     })
 }
 

@@ -154,7 +154,10 @@ fn change(
     assigned: &BTreeMap<i64, i64>,
 ) -> Option<Change> {
     let Some(new) = new else {
-        let related = assigned.get(&id).copied().into_iter().collect();
+        // The first record may be erased; its id then passes on with the others.
+        let first = assigned.get(&id);
+        let next = first.or_else(|| old.iter().find_map(|no| assigned.get(no)));
+        let related = next.copied().into_iter().collect();
         return Some(Change {
             kind: ChangeKind::Redirected,
             related,

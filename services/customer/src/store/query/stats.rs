@@ -12,6 +12,8 @@ use super::{Query, Rows};
 pub struct SourceCount {
     /// Party records.
     pub parties: i64,
+    /// Party records that a customer holds; the others wait to be resolved.
+    pub held: i64,
     /// Relationships.
     pub relationships: i64,
     /// Transactions.
@@ -47,7 +49,9 @@ pub async fn stats(conn: &mut Conn, rows: &Rows) -> Result<Stats, Failure> {
     for row in &q.fetch_all(conn).await? {
         out.sources.insert(row.text("id")?, SourceCount::default());
     }
-    let mut q = Query::new("SELECT source, type, COUNT(*) AS n FROM records WHERE 1 = 1");
+    let mut q = Query::new(
+        "SELECT source, type, COUNT(*) AS n, COUNT(customer) AS held FROM records WHERE 1 = 1",
+    );
     if let Some(sources) = &sources {
         q.add(" AND source IN LIST(?)", args![sources.clone()]);
     }
@@ -56,7 +60,10 @@ pub async fn stats(conn: &mut Conn, rows: &Rows) -> Result<Stats, Failure> {
         let n = row.i64("n")?;
         let count = out.sources.entry(row.text("source")?).or_default();
         match row.i64("type")? {
-            1 | 2 => count.parties += n,
+            1 | 2 => {
+                count.parties += n;
+                count.held += row.i64("held")?;
+            }
             3 => count.relationships += n,
             4 => count.transactions += n,
             _ => count.interactions += n,

@@ -1,0 +1,8 @@
+-- Records that were erased: their ids address `successor`, the earliest record that remained of the
+-- customer, or, when it is null, answer that the customer was erased.
+CREATE TABLE erasures (
+    record_no BIGINT NOT NULL PRIMARY KEY,
+    successor BIGINT,
+    time BIGINT NOT NULL
+);
+CREATE INDEX erasures_successor ON erasures (successor);
