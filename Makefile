@@ -37,8 +37,7 @@ run-split: build ## Every service as a process of its own with TLS on PostgreSQL
 
 .PHONY: test
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself
-	cargo build --workspace --bins
-	cargo test --workspace --no-run
+	cargo test --workspace --no-run # builds the programs too: every package that has one has tests that run it
 	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
 	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
 	k8s/check.sh $(TARGET)/debug
@@ -101,7 +100,6 @@ batch-equality: tools ## 100,000 records (RECORDS=n) through the service and thr
 
 .PHONY: soak
 soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many
-	cargo build --workspace --bins
 	cargo test --workspace --no-run
 	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-pipeline -p jinke-tests -- --nocapture soak
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 50
