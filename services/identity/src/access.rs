@@ -13,6 +13,7 @@ use jinke_types::{
     Failure,
     FieldClass::{
         self, Address, Contact, Conversation, Custom, Financial, PersonName, Public, Remark,
+        SalesAmount,
     },
     RowScope,
 };
@@ -60,7 +61,7 @@ pub(crate) const ROLES: &[Role] = &[
             "reporting.segments.members",
             "reporting.segments.update",
         ],
-        field_classes: &[Public, Financial, Remark],
+        field_classes: &[Public, Financial, Remark, SalesAmount],
     },
     Role {
         id: "integrator",
@@ -148,7 +149,16 @@ pub(crate) const ROLES: &[Role] = &[
             "reporting.segments.list",
             "reporting.segments.members",
         ],
-        field_classes: &[Public, PersonName, Contact, Address, Conversation, Remark],
+        // Amounts of what he sells; those of the ERP stay with finance.
+        field_classes: &[
+            Public,
+            PersonName,
+            Contact,
+            Address,
+            Conversation,
+            Remark,
+            SalesAmount,
+        ],
     },
     Role {
         id: "sales-manager",
@@ -215,6 +225,7 @@ pub(crate) const ROLES: &[Role] = &[
             Financial,
             Conversation,
             Remark,
+            SalesAmount,
         ],
     },
     Role {
@@ -258,6 +269,8 @@ pub(crate) const ROLES: &[Role] = &[
         display_name: "服务 Reporting service",
         permissions: &[
             "customer.changes.list",
+            // A retention task names a customer, at which pipeline looks for its caller.
+            "customer.customers.get",
             "customer.sources.list",
             "customer.tags.update",
             "identity.access.follow",
@@ -273,6 +286,7 @@ pub(crate) const ROLES: &[Role] = &[
             Address,
             Financial,
             Conversation,
+            SalesAmount,
         ],
     },
     Role {

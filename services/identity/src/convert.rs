@@ -99,6 +99,7 @@ pub(crate) const fn field_class(class: FieldClass) -> pb_type::FieldClass {
         FieldClass::Remark => pb_type::FieldClass::Remark,
         FieldClass::Conversation => pb_type::FieldClass::Conversation,
         FieldClass::Custom => pb_type::FieldClass::Custom,
+        FieldClass::SalesAmount => pb_type::FieldClass::SalesAmount,
     }
 }
 

@@ -24,8 +24,8 @@ pub struct Known {
 /// Who a lead may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// This customer.
-    Known(Known),
+    /// The customer that holds the record at this address, which is what the lead looks like.
+    Known(i64, Known),
     /// One of these, best first, with scores in milli-bits.
     Unsure(Vec<(i64, i32)>),
     /// Nobody known.

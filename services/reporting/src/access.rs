@@ -1,8 +1,8 @@
 //! What a caller may see, and the one mask function (decision D9).
 //!
 //! **Rows** are left out where facts are loaded ([`crate::store::load`]): a measure, a drill-down, a
-//! segment, a report are computed over what the caller sees. **Amounts** are of the class financial:
-//! whoever may not read it gets counts and rates, and for amounts the reason `HIDDEN`; measures and
+//! segment, a report are computed over what the caller sees. **Amounts** are of the class financial,
+//! those of opportunities of the class sales amount: whoever may not read it gets counts and rates, and for amounts the reason `HIDDEN`; measures and
 //! dimensions that tell of amounts can neither be filtered, split nor sorted by, since what is left
 //! of an answer would tell them. Grade and lifecycle stage are made for people without that class
 //! and are shown to all.
@@ -57,20 +57,29 @@ impl Viewer {
         self.mask.allows(FieldClass::Financial)
     }
 
-    /// Refuses a caller who may not read amounts.
+    /// Refuses a caller who may not read amounts of transactions.
     ///
     /// # Errors
     /// `FIELD_CLASS_DENIED`.
     pub fn needs_financial(&self, what: &str) -> Result<(), Failure> {
-        if self.financial() {
+        self.needs(FieldClass::Financial, what)
+    }
+
+    /// Refuses a caller who may not read this class.
+    ///
+    /// # Errors
+    /// `FIELD_CLASS_DENIED`.
+    pub fn needs(&self, class: FieldClass, what: &str) -> Result<(), Failure> {
+        if self.mask.allows(class) {
             return Ok(());
         }
+        let class = class.as_str();
         Err(Failure::new(
             Code::PermissionDenied,
             "FIELD_CLASS_DENIED",
-            format!("{what} tells of amounts and needs the right to read the class financial"),
+            format!("{what} tells of amounts and needs the right to read the class {class}"),
         )
-        .with("field_class", FieldClass::Financial.as_str()))
+        .with("field_class", class))
     }
 
     /// Refuses to split or filter by what the caller may not read.
@@ -91,7 +100,7 @@ impl Viewer {
 
     /// Whether a value of this measure may be shown.
     pub fn sees(&self, measure: &Measure) -> bool {
-        !measure.financial || self.financial()
+        measure.class.is_none_or(|class| self.mask.allows(class))
     }
 
     /// Rows and classes in one line: what a page token or a report is good for.

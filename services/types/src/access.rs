@@ -28,11 +28,13 @@ pub enum FieldClass {
     Conversation,
     /// Custom attributes.
     Custom,
+    /// Amounts of leads and opportunities: what a sale may bring, not what was paid.
+    SalesAmount,
 }
 
 impl FieldClass {
     /// Every class.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Public,
         Self::PersonName,
         Self::Contact,
@@ -43,6 +45,7 @@ impl FieldClass {
         Self::Remark,
         Self::Conversation,
         Self::Custom,
+        Self::SalesAmount,
     ];
 
     /// The name used in policies, configuration and docs.
@@ -58,6 +61,7 @@ impl FieldClass {
             Self::Remark => "remark",
             Self::Conversation => "conversation",
             Self::Custom => "custom",
+            Self::SalesAmount => "sales_amount",
         }
     }
 

@@ -37,6 +37,7 @@ pub async fn run(
             score: candidate.score,
             would_merge: candidate.would_merge,
             comparisons: answer::steps(&candidate.steps),
+            record: format!("customers/{}", candidate.record_no),
         });
     }
     Ok(pb::MatchPartyResponse { candidates })

@@ -120,7 +120,7 @@ async fn from_the_first_start_to_a_second_one() {
         ("users/admin", "管理员")
     );
     assert_eq!(me.roles, ["roles/administrator"]);
-    assert_eq!(me.field_classes.len(), 10);
+    assert_eq!(me.field_classes.len(), 11);
     let metrics = running.metrics().render();
     assert!(
         metrics.contains(

@@ -83,6 +83,7 @@ pub fn field_class(class: jinke_proto::jinke::r#type::v1::FieldClass) -> Option<
         Pb::Remark => FieldClass::Remark,
         Pb::Conversation => FieldClass::Conversation,
         Pb::Custom => FieldClass::Custom,
+        Pb::SalesAmount => FieldClass::SalesAmount,
     })
 }
 

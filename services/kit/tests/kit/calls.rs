@@ -25,7 +25,7 @@ async fn a_caller_sees_his_grant_either_way() {
     let table = [
         (
             "users/admin",
-            "users/admin All public,person_name,contact,address,person_identifier,financial,sensitive,remark,conversation,custom",
+            "users/admin All public,person_name,contact,address,person_identifier,financial,sensitive,remark,conversation,custom,sales_amount",
         ),
         ("users/mei", "users/mei All public,person_name,contact"),
     ];

@@ -22,6 +22,7 @@ pub const fn class_out(class: FieldClass) -> ty::FieldClass {
         FieldClass::Remark => ty::FieldClass::Remark,
         FieldClass::Conversation => ty::FieldClass::Conversation,
         FieldClass::Custom => ty::FieldClass::Custom,
+        FieldClass::SalesAmount => ty::FieldClass::SalesAmount,
     }
 }
 
@@ -109,7 +110,7 @@ impl Masked for pb::Lead {
             self.remark.clear();
             self.disqualify_comment.clear();
         }
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.estimate = None;
         }
         self.hidden_classes = hidden(mask);
@@ -118,7 +119,7 @@ impl Masked for pb::Lead {
 
 impl Masked for pb::Opportunity {
     fn mask(&mut self, mask: &FieldMask) {
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.amount = None;
             self.line_items.clear();
         }
@@ -132,7 +133,7 @@ impl Masked for pb::Opportunity {
 
 impl Masked for pb::Transition {
     fn mask(&mut self, mask: &FieldMask) {
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.amount = None;
         }
         if !mask.allows(FieldClass::Remark) {
@@ -164,7 +165,7 @@ impl Masked for pb::Task {
 
 impl Masked for pb::get_board_response::Column {
     fn mask(&mut self, mask: &FieldMask) {
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.amounts.clear();
             self.weighted_amounts.clear();
         }
@@ -174,7 +175,7 @@ impl Masked for pb::get_board_response::Column {
 
 impl Masked for pb::GetBoardResponse {
     fn mask(&mut self, mask: &FieldMask) {
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.won_amounts.clear();
         }
         self.columns.mask(mask);
@@ -183,7 +184,7 @@ impl Masked for pb::GetBoardResponse {
 
 impl Masked for pb::get_forecast_response::Month {
     fn mask(&mut self, mask: &FieldMask) {
-        if !mask.allows(FieldClass::Financial) {
+        if !mask.allows(FieldClass::SalesAmount) {
             self.amount = None;
             self.weighted_amount = None;
             self.won_amount = None;

@@ -193,7 +193,8 @@ impl Customers for CustomerPeer {
                 .ok_or_else(|| wrong("a customer"))?;
             let id = number(&customer.name)?;
             if candidate.would_merge {
-                return Ok(Found::Known(self.full(self.0.clone(), id).await?));
+                let record = number(&candidate.record)?;
+                return Ok(Found::Known(record, self.full(self.0.clone(), id).await?));
             }
             unsure.push((id, candidate.score));
         }

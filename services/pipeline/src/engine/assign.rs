@@ -7,7 +7,7 @@ use super::{By, Core, leads::Look};
 use crate::{
     access::Viewer,
     domain::{Lead, assign::Rule, cause, check_etag},
-    store::{leads, rules},
+    store::{crosswalk, leads, rules},
 };
 
 /// Most rules: each new lead asks all of them.
@@ -55,30 +55,58 @@ impl Core {
         if !named.is_empty() {
             return Ok(((named.to_owned(), None), None, cause::GIVEN));
         }
-        if let Some(address) = lead.customer {
-            let ours = leads::owner_of_customer(tx, address).await?;
-            // The golden owner comes first: it is what the enterprise says of the customer.
-            if let Some(owner) = &look.owner {
-                let unit = ours.filter(|(o, _)| o == owner).map(|(_, unit)| unit);
-                return Ok(((owner.clone(), None), unit, cause::CUSTOMER_OWNER));
-            }
-            if let Some((owner, unit)) = ours {
-                return Ok(((owner, None), Some(unit), cause::CUSTOMER_OWNER));
-            }
+        if let Some(address) = lead.customer
+            && let Some((owner, unit)) = self.owner_of(tx, address, look).await?
+        {
+            return Ok(((owner, None), unit, cause::CUSTOMER_OWNER));
         }
+        match self.by_rule(tx, &lead.region, &lead.touch.channel).await? {
+            Some((owner, rule, unit)) => Ok(((owner, Some(rule)), unit, cause::RULE)),
+            None => Ok(((String::new(), None), None, cause::POOL)),
+        }
+    }
+
+    /// Whose the customer at an address is: `(owner, org unit)`. The golden owner comes first: it is
+    /// what the enterprise says of the customer.
+    pub(crate) async fn owner_of(
+        &self,
+        tx: &mut Tx,
+        address: i64,
+        look: &Look,
+    ) -> Result<Option<(String, Option<String>)>, Failure> {
+        let mut holds = look.holds.clone();
+        if holds.is_empty() {
+            holds = crosswalk::addresses(tx, address).await?.1;
+        }
+        let ours = leads::owner_of_customer(tx, &holds).await?;
+        Ok(match &look.owner {
+            Some(owner) => {
+                let unit = ours.filter(|(o, _)| o == owner).map(|(_, unit)| unit);
+                Some((owner.clone(), unit))
+            }
+            None => ours.map(|(owner, unit)| (owner, Some(unit))),
+        })
+    }
+
+    /// Whom the first rule that fits chooses: `(owner, rule, org unit)`.
+    pub(crate) async fn by_rule(
+        &self,
+        tx: &mut Tx,
+        region: &str,
+        channel: &str,
+    ) -> Result<Option<(String, String, Option<String>)>, Failure> {
         let all = rules::list(tx, None, u32::try_from(MAX_RULES).unwrap_or(500)).await?;
-        let channel = &lead.touch.channel;
-        for mut rule in all.into_iter().filter(|r| r.fits(&lead.region, channel)) {
+        for mut rule in all.into_iter().filter(|r| r.fits(region, channel)) {
             // Taking the turn holds the rule, so that two leads at once do not get one turn, and
             // the loads counted after it are those of the leads before.
             rule.turn = rules::turn(tx, &rule.id).await?;
             let loads = leads::loads(tx, &rule.body.owners).await?;
             if let Some(owner) = rule.choose(&loads) {
                 let unit = Some(rule.body.org_unit.clone()).filter(|u| !u.is_empty());
-                return Ok(((owner.to_owned(), Some(rule.id.clone())), unit, cause::RULE));
+                return Ok(Some((owner.to_owned(), rule.id.clone(), unit)));
             }
         }
-        Ok(((String::new(), None), None, cause::POOL))
+        Ok(None)
     }
 
     /// Makes a rule.

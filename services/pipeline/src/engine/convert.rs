@@ -61,8 +61,8 @@ impl Core {
                 }
                 // The customer may have become known since the lead came in.
                 match self.customers.find(lead).await? {
-                    Found::Known(known) => {
-                        return Ok((known.current, known.current, match_result::KNOWN));
+                    Found::Known(record, known) => {
+                        return Ok((record, known.current, match_result::KNOWN));
                     }
                     Found::Unsure(candidates) => return Err(error::match_unsure(&candidates)),
                     Found::Nobody => {}

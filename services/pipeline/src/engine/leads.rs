@@ -21,6 +21,8 @@ pub struct Look {
     pub customer: Option<(i64, i64)>,
     /// The golden owner.
     pub owner: Option<String>,
+    /// All addresses that this customer holds now; the crosswalk may not have heard of them yet.
+    pub holds: Vec<i64>,
     /// Who else it may be.
     pub candidates: Vec<(i64, i32)>,
 }
@@ -62,19 +64,14 @@ impl Core {
     /// Those of the customer service; without it no lead is taken.
     pub async fn look(&self, viewer: &Viewer, lead: &Lead) -> Result<Look, Failure> {
         if let Some(address) = lead.customer {
-            let known = self.customers.get(viewer.bearer.as_ref(), address).await?;
-            return Ok(Look {
-                result: match_result::GIVEN,
-                customer: Some((address, known.current)),
-                owner: known.owner,
-                candidates: Vec::new(),
-            });
+            return self.look_at(viewer, address).await;
         }
         Ok(match self.customers.find(lead).await? {
-            Found::Known(known) => Look {
+            Found::Known(record, known) => Look {
                 result: match_result::KNOWN,
-                customer: Some((known.current, known.current)),
+                customer: Some((record, known.current)),
                 owner: known.owner,
+                holds: known.addresses,
                 candidates: Vec::new(),
             },
             Found::Unsure(candidates) => Look {
@@ -86,6 +83,26 @@ impl Core {
                 result: match_result::NEW,
                 ..Look::default()
             },
+        })
+    }
+
+    /// Looks at a customer that the viewer names, and must see.
+    ///
+    /// # Errors
+    /// Those of the customer service.
+    pub async fn look_at(&self, viewer: &Viewer, address: i64) -> Result<Look, Failure> {
+        let bearer = viewer.bearer.as_ref();
+        let mut known = self.customers.get(bearer, address).await?;
+        if bearer.is_some() {
+            // Whose the customer is does not depend on how much of it somebody sees.
+            known = self.customers.get(None, address).await?;
+        }
+        Ok(Look {
+            result: match_result::GIVEN,
+            customer: Some((address, known.current)),
+            owner: known.owner,
+            holds: known.addresses,
+            candidates: Vec::new(),
         })
     }
 
@@ -334,10 +351,11 @@ impl Core {
         .await
     }
 
-    /// Gives a lead to somebody; to whom the rules choose when nobody is named.
+    /// Gives a lead to somebody; when nobody is named, to the owner of its customer, else to whom
+    /// the rules choose.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LEAD_CLOSED`.
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LEAD_CLOSED`; those of the customer service.
     pub async fn assign_lead(
         &self,
         by: &By<'_>,
@@ -346,6 +364,15 @@ impl Core {
         owner: &str,
     ) -> Result<(), Failure> {
         let core = self;
+        let seen = {
+            let mut reader = core.db.read().await?;
+            leads::get(&mut reader, &core.ring, &by.viewer.sight(), &[id]).await?
+        };
+        // Nobody is asked whose the customer is when the caller says who gets the lead.
+        let look = match seen.first().and_then(|lead| lead.customer) {
+            Some(address) if owner.is_empty() => core.look_at(&Viewer::service(), address).await?,
+            _ => Look::default(),
+        };
         core.db
             .write(async |mut tx| {
                 let tx = &mut tx;
@@ -356,7 +383,7 @@ impl Core {
                 open(&lead)?;
                 let unit = lead.org_unit.clone();
                 let unit = if owner.is_empty() { "" } else { unit.as_str() };
-                core.decide_owner(tx, by.viewer, &mut lead, &Look::default(), owner, unit)
+                core.decide_owner(tx, by.viewer, &mut lead, &look, owner, unit)
                     .await?;
                 let lead = core.put_lead(tx, lead, change::UPDATED).await?;
                 core.complete(tx, by.request, leads::place(id), lead.revision)

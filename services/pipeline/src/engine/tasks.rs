@@ -3,7 +3,7 @@
 use jinke_store::{Tx, counter};
 use jinke_types::{Failure, Timestamp};
 
-use super::{By, Core, log, number};
+use super::{By, Core, leads::Look, log, number};
 use crate::{
     domain::{
         Escalation, Firing, Recurrence, Task, TaskPrivate, change, check_etag, fired, task_state,
@@ -30,11 +30,13 @@ pub struct TaskUpdate {
 }
 
 impl Core {
-    /// Makes a task; its number. One of an origin that has a task already is that task.
+    /// Makes a task; its number. One of an origin that has a task already is that task. `look` is
+    /// what is known of the customer it names.
     ///
     /// # Errors
-    /// `NOT_FOUND` for what it belongs to.
-    pub async fn create_task(&self, by: &By<'_>, new: Task) -> Result<i64, Failure> {
+    /// `NOT_FOUND` for what it belongs to; `INVALID_ARGUMENT` when a service makes it and nobody
+    /// can be found to own it.
+    pub async fn create_task(&self, by: &By<'_>, new: Task, look: &Look) -> Result<i64, Failure> {
         let core = self;
         core.db
             .write(async |mut tx| {
@@ -57,8 +59,11 @@ impl Core {
                 if let (Some(address), Some(current)) = (task.customer, task.current) {
                     crosswalk::learn(tx, address, current).await?;
                 }
+                let mut unit = unit;
                 if task.owner.is_empty() {
-                    task.owner = core.natural_owner(tx, by, &task).await?;
+                    let (owner, of_owner) = core.natural_owner(tx, by, &task, look).await?;
+                    task.owner = owner;
+                    unit = unit.or(of_owner);
                 }
                 if task.org_unit.is_empty() {
                     task.org_unit = match unit {
@@ -93,34 +98,47 @@ impl Core {
             .await
     }
 
-    /// The owner of what the task belongs to, else whoever makes it.
+    /// The owner of what the task belongs to, with his org unit there, else whoever makes it. A
+    /// service of ours does no tasks: for it the assignment rules choose.
     async fn natural_owner(
         &self,
         tx: &mut Tx,
         by: &By<'_>,
         task: &Task,
-    ) -> Result<String, Failure> {
+        look: &Look,
+    ) -> Result<(String, Option<String>), Failure> {
         let sight = crate::access::Sight::All;
         if let Some(id) = task.opportunity {
             let o = opportunities::get(tx, &self.ring, &sight, &[id])
                 .await?
                 .pop();
             if let Some(owner) = o.map(|o| o.owner).filter(|o| !o.is_empty()) {
-                return Ok(owner);
+                return Ok((owner, None));
             }
         }
         if let Some(id) = task.lead {
             let l = leads::get(tx, &self.ring, &sight, &[id]).await?.pop();
             if let Some(owner) = l.map(|l| l.owner).filter(|o| !o.is_empty()) {
-                return Ok(owner);
+                return Ok((owner, None));
             }
         }
         if let Some(address) = task.customer
-            && let Some((owner, _)) = leads::owner_of_customer(tx, address).await?
+            && let Some(found) = self.owner_of(tx, address, look).await?
         {
-            return Ok(owner);
+            return Ok(found);
         }
-        Ok(by.viewer.caller.name.clone())
+        let caller = &by.viewer.caller.name;
+        if !caller.starts_with("serviceAccounts/service-") {
+            return Ok((caller.clone(), None));
+        }
+        match self.by_rule(tx, "", "").await? {
+            Some((owner, _, unit)) => Ok((owner, unit)),
+            None => Err(Failure::field(
+                "task.owner",
+                "is required: nobody owns the customer, and no assignment rule for every region \
+                 and channel chooses somebody",
+            )),
+        }
     }
 
     /// Numbers, seals, writes and plans a new task.

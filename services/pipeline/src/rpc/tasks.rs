@@ -11,7 +11,7 @@ use crate::{
         task::{FIELDS, firing_out, new_task, task_out, update as task_update},
     },
     domain::{Task, task_state},
-    engine::By,
+    engine::{By, leads::Look},
     store::{
         list::{self, Order},
         tasks,
@@ -45,16 +45,17 @@ pub async fn create(
     if !new.org_unit.is_empty() {
         viewer.org_unit(&new.org_unit)?;
     }
+    let mut look = Look::default();
     if let Some(address) = new.customer {
-        let bearer = viewer.bearer.as_ref();
-        new.current = Some(api.core.customers.get(bearer, address).await?.current);
+        look = api.core.look_at(&viewer, address).await?;
+        new.current = look.customer.map(|(_, current)| current);
     }
     let foreign_origin = new.origin.is_some();
     let by = By {
         viewer: &viewer,
         request: request_id.as_ref(),
     };
-    let id = api.core.create_task(&by, new).await?;
+    let id = api.core.create_task(&by, new, &look).await?;
     // One found by its origin is another's work: it is shown by the usual rules.
     let sight = if foreign_origin {
         viewer.sight()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jinke_store::{Conn, Row, Rows, Tx, args, keys::KeyRing};
 use jinke_types::Failure;
 
-use super::{Query, crosswalk};
+use super::Query;
 use crate::{
     access::Sight,
     domain::{FirstTouch, Lead, damaged, join, lead_state, outcome, split},
@@ -245,21 +245,20 @@ pub async fn loads(conn: &mut Conn, owners: &[String]) -> Result<BTreeMap<String
     .collect()
 }
 
-/// Who owns what the customer at this address has here: `(owner, org unit)` of his newest open
+/// Who owns what a customer has here, by all its addresses: `(owner, org unit)` of his newest open
 /// opportunity, else of his newest opportunity, else of his newest lead.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn owner_of_customer(
     conn: &mut Conn,
-    address: i64,
+    all: &[i64],
 ) -> Result<Option<(String, String)>, Failure> {
-    let (_, all) = crosswalk::addresses(conn, address).await?;
     let open = conn
         .fetch_optional(
             "SELECT owner, org_unit FROM opportunities WHERE customer IN LIST($1) \
              AND owner <> '' ORDER BY CASE WHEN outcome = $2 THEN 0 ELSE 1 END, id DESC LIMIT 1",
-            args![&all, outcome::OPEN],
+            args![all, outcome::OPEN],
         )
         .await?;
     let row = match open {
@@ -268,7 +267,7 @@ pub async fn owner_of_customer(
             conn.fetch_optional(
                 "SELECT owner, org_unit FROM leads WHERE customer IN LIST($1) AND owner <> '' \
                  ORDER BY id DESC LIMIT 1",
-                args![&all],
+                args![all],
             )
             .await?
         }

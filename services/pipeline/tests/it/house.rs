@@ -73,7 +73,10 @@ fn grants() -> BTreeMap<&'static str, Arc<Grant>> {
         |names: &[&str]| RowScope::OrgUnits(names.iter().map(|name| (*name).to_owned()).collect());
     let of = |name: &'static str, scope, mask| {
         let caller = Caller {
-            name: format!("users/{name}"),
+            name: match name {
+                "reporting" => "serviceAccounts/service-reporting".to_owned(),
+                person => format!("users/{person}"),
+            },
             actor: None,
         };
         let grant = Grant {
@@ -94,6 +97,7 @@ fn grants() -> BTreeMap<&'static str, Arc<Grant>> {
             FieldMask::of([Public, PersonName, Contact]),
         ),
         of("blind", RowScope::All, FieldMask::default()),
+        of("reporting", RowScope::All, FieldMask::all()),
     ])
 }
 

@@ -149,7 +149,7 @@ impl Customers for FakeCustomers {
         self.with(|w| {
             w.there()?;
             if let Some(id) = w.names.get(&lead.company) {
-                return Ok(Found::Known(w.known(*id)?));
+                return Ok(Found::Known(*id, w.known(*id)?));
             }
             Ok(match w.unsure.get(&lead.company) {
                 Some(id) => Found::Unsure(vec![(w.holder[id], 4_000)]),

@@ -1,6 +1,7 @@
 //! Tasks, activities and what happens to them by hand.
 
 use jinke_pipeline::convert::pb;
+use tonic::Status;
 
 use crate::house::{DAY, House, START, lasting, on_each_engine, reason, time};
 
@@ -32,6 +33,64 @@ async fn firings(house: &House, name: &str) -> Vec<pb::Firing> {
 
 async fn fire(house: &House) {
     while house.core.fire_due().await.expect("timers fire") > 0 {}
+}
+
+async fn make_as(house: &House, role: &'static str, task: pb::Task) -> Result<pb::Task, Status> {
+    let request = pb::CreateTaskRequest {
+        task: Some(task),
+        ..Default::default()
+    };
+    let answer = house.tasks(role).create_task(request).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_never_owns_the_task_it_makes() {
+    on_each_engine(async |house: House| {
+        let of = |customer: &str| pb::Task {
+            customer: customer.to_owned(),
+            ..task("挽留", START + 86_400)
+        };
+        // Nobody owns the customer: a person who makes a task does it himself, a service cannot.
+        let own = make_as(&house, "admin", of("customers/8")).await.unwrap();
+        assert_eq!(own.owner, "users/admin");
+        let refused = make_as(&house, "reporting", of("customers/8")).await;
+        let refused = jinke_kit::failure(&refused.unwrap_err());
+        assert_eq!(refused.violations[0].field, "task.owner");
+        // A rule for everything chooses.
+        let request = pb::CreateAssignmentRuleRequest {
+            assignment_rule_id: "all".to_owned(),
+            assignment_rule: Some(pb::AssignmentRule {
+                display_name: "轮流".to_owned(),
+                strategy: pb::assignment_rule::Strategy::RoundRobin.into(),
+                owners: vec!["users/li".to_owned(), "users/wu".to_owned()],
+                org_unit: "orgUnits/east".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut leads = house.leads("admin");
+        leads.create_assignment_rule(request).await.unwrap();
+        let chosen = make_as(&house, "reporting", of("customers/8"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (chosen.owner.as_str(), chosen.org_unit.as_str()),
+            ("users/li", "orgUnits/east")
+        );
+        // Whoever has an opportunity comes before the rules, and the golden owner before him.
+        house.opportunity("老客户").await;
+        let has = make_as(&house, "reporting", of("customers/7"))
+            .await
+            .unwrap();
+        assert_eq!(has.owner, "users/ana");
+        house.customers.owner(7, "users/zhao");
+        let golden = make_as(&house, "reporting", of("customers/7"))
+            .await
+            .unwrap();
+        assert_eq!(golden.owner, "users/zhao");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

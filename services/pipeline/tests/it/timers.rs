@@ -13,7 +13,7 @@ use jinke_pipeline::{
     access::Viewer,
     convert::pb,
     domain::{Escalation, Recurrence, Task, TaskPrivate, schedule},
-    engine::{By, Core},
+    engine::{By, Core, leads::Look},
     store::MIGRATIONS,
 };
 use jinke_store::{Database, Engine, args, testing::Place};
@@ -237,7 +237,7 @@ async fn year(engine: Engine, tasks: usize, mut crashes: u64, seed: u64) {
     let mut ids = Vec::new();
     for plan in &plans {
         let id = replicas[0]
-            .create_task(&by, plan.task.clone())
+            .create_task(&by, plan.task.clone(), &Look::default())
             .await
             .expect("made");
         ids.push(id);

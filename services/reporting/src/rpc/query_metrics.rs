@@ -202,8 +202,8 @@ pub async fn run(
     viewer.may_ask(&asked.question.dimensions, &asked.question.filter)?;
     if asked.by_value {
         for m in asked.question.measures.iter().take(1) {
-            if m.financial {
-                viewer.needs_financial(m.id)?;
+            if let Some(class) = m.class {
+                viewer.needs(class, m.id)?;
             }
         }
     }

@@ -64,7 +64,7 @@ impl Interceptor for Grants {
 }
 
 fn grants() -> Grants {
-    use FieldClass::{Financial, Public, Remark};
+    use FieldClass::{Financial, Public, Remark, SalesAmount};
     let east = || RowScope::OrgUnits(BTreeSet::from(["orgUnits/east".to_owned()]));
     let of = |name: &'static str, scope, mask| {
         let caller = Caller {
@@ -87,7 +87,7 @@ fn grants() -> Grants {
         of(
             "finance",
             east(),
-            FieldMask::of([Public, Financial, Remark]),
+            FieldMask::of([Public, Financial, Remark, SalesAmount]),
         ),
         of("sales", east(), FieldMask::of([Public])),
         of("nobody", RowScope::None, FieldMask::default()),
