@@ -31,6 +31,17 @@ use crate::apart::{Certificates, GATEWAY, KINDS};
 /// A channel that is logged in.
 pub type Authed = Peer;
 
+/// What a suite is started with beside its data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// With TLS.
+    pub tls: Option<&'a Certificates>,
+    /// More settings, `section.key=value`.
+    pub settings: &'a [&'a str],
+    /// File of the clock it goes by; see [`crate::clock`].
+    pub clock: Option<&'a Path>,
+}
+
 /// A running suite.
 pub struct Suite {
     child: Child,
@@ -81,6 +92,23 @@ impl Suite {
         postgres: Option<&str>,
         tls: Option<&Certificates>,
     ) -> Result<Self> {
+        let options = Options {
+            tls,
+            ..Options::default()
+        };
+        Self::start_as(data, postgres, &options).await
+    }
+
+    /// The same, with everything that can be said.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready within 30 s; with its log.
+    pub async fn start_as(
+        data: &Path,
+        postgres: Option<&str>,
+        options: &Options<'_>,
+    ) -> Result<Self> {
+        let tls = options.tls;
         let (port, http) = (free_port(), free_port());
         let log = std::fs::File::options()
             .create(true)
@@ -94,6 +122,12 @@ impl Suite {
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(["--set", &format!("gateway.listen=127.0.0.1:{http}")])
             .args(["--set", "metrics.listen=127.0.0.1:0"]);
+        for setting in options.settings {
+            command.args(["--set", setting]);
+        }
+        if let Some(file) = options.clock {
+            command.env(crate::clock::VARIABLE, file);
+        }
         if let Some(tls) = tls {
             for section in ["server", "gateway"] {
                 let (cert, key) = (tls.server.display(), tls.server_key.display());

@@ -23,6 +23,7 @@ use jinke_kit::{
     tls::ClientTls,
 };
 use jinke_types::SystemClock;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::suite::{Authed, Clients, free_port};
 pub use certs::Certificates;
@@ -107,6 +108,8 @@ pub struct Plan {
     pub known_ports: bool,
     /// More settings, by service: `("customer", "customer.database.idle_seconds=2")`.
     pub settings: Vec<(&'static str, String)>,
+    /// File of the clock all processes go by; see [`crate::clock`].
+    pub clock: Option<PathBuf>,
 }
 
 impl Plan {
@@ -121,6 +124,7 @@ impl Plan {
             proxies: false,
             known_ports: false,
             settings: Vec::new(),
+            clock: None,
         }
     }
 }
@@ -139,7 +143,11 @@ pub struct House {
     /// By link: `customer-0>identity-0`, `customer-0>database`.
     pub proxies: BTreeMap<String, Proxy>,
     key: String,
+    _place: SemaphorePermit<'static>,
 }
+
+/// A machine holds so many houses at a time; more would only wait for each other.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 impl House {
     /// Starts everything.
@@ -147,6 +155,7 @@ impl House {
     /// # Errors
     /// When a process ends or is not ready in time; with its log.
     pub async fn start(plan: Plan) -> Result<Self> {
+        let place = PLACES.acquire().await?;
         let certificates = Certificates::make(&plan.dir.join("certificates"))?;
         let mut house = Self {
             plan,
@@ -154,11 +163,13 @@ impl House {
             processes: BTreeMap::new(),
             proxies: BTreeMap::new(),
             key: String::new(),
+            _place: place,
         };
         for kind in KINDS {
             for n in 0..house.plan.replicas {
                 let mut process = house.process(kind, n);
                 process.aloof = house.plan.known_ports;
+                process.clock.clone_from(&house.plan.clock);
                 house.processes.insert(process.name.clone(), process);
             }
         }

@@ -32,6 +32,8 @@ pub struct Process {
     pub log: PathBuf,
     /// Not reached by a Ctrl-C on the terminal: whoever started it stops it in its turn.
     pub aloof: bool,
+    /// File of the clock it goes by; see [`crate::clock`].
+    pub clock: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -54,6 +56,7 @@ impl Process {
             set: Vec::new(),
             log,
             aloof: false,
+            clock: None,
             child: None,
         }
     }
@@ -74,6 +77,9 @@ impl Process {
         }
         if self.aloof {
             command.process_group(0);
+        }
+        if let Some(file) = &self.clock {
+            command.env(crate::clock::VARIABLE, file);
         }
         let child = command
             .stdin(Stdio::null())

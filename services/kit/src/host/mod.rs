@@ -1,13 +1,14 @@
 //! One process: builds services in order, serves them on one port, drains.
 
 mod build;
+mod clock;
 mod front;
 mod listen;
 mod main;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use jinke_types::{Clock, Code, Entropy, Failure, OsEntropy, SystemClock};
+use jinke_types::{Clock, Code, Entropy, Failure, OsEntropy};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -36,7 +37,7 @@ impl Host {
     pub fn builder(config: Config) -> HostBuilder {
         HostBuilder {
             config,
-            clock: Arc::new(SystemClock),
+            clock: clock::of_process(),
             entropy: Arc::new(OsEntropy),
             services: Vec::new(),
         }
@@ -102,7 +103,7 @@ impl HostBuilder {
         };
         shared.limits.check()?;
         let admin = shared.config.section::<MetricsConfig>("metrics")?;
-        let tls = shared.server.tls.load()?;
+        let tls = shared.server.tls.load("server.tls", &[b"h2"])?;
         private_dir(&shared.server.data_dir)?;
         // Ports are taken first: a second process finds out before it touches the data.
         let listener = listen("server.listen", &shared.server.listen).await?;
@@ -127,16 +128,12 @@ impl HostBuilder {
                 shared.limits.keepalive_timeout_seconds,
             )));
         let handshake = Duration::from_secs(shared.limits.handshake_seconds);
-        if let Some(tls) = tls {
-            let wrong =
-                |e| Failure::new(Code::InvalidArgument, "CONFIG", format!("server.tls: {e}"));
-            server = server.tls_config(tls.timeout(handshake)).map_err(wrong)?;
-        }
         let incoming = listen::connections(
             listener,
             shared.limits.connections,
             handshake,
             shared.metrics.connections.clone(),
+            tls,
         );
         let routes = Routes::from(
             Routes::default()
