@@ -417,9 +417,15 @@ async fn open_sqlite(
             .idle_timeout(None)
             .max_lifetime(None)
     };
+    // Keys are hashes, so a batch changes pages all over its indexes, and the next one many of the
+    // same: they stay in memory, and go from the write-ahead log to the file once for several batches.
+    let writing = options
+        .clone()
+        .pragma("cache_size", "-131072")
+        .pragma("wal_autocheckpoint", "10000");
     let writer = pool()
         .max_connections(1)
-        .connect_with(options.clone())
+        .connect_with(writing)
         .await
         .map_err(from_sqlx)?;
     {

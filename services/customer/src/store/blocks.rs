@@ -27,53 +27,69 @@ fn held(row: &Row) -> Result<Held, Failure> {
     })
 }
 
-/// How many records each block holds, counted up to the number given with it.
-pub async fn counts(
+/// All records of those blocks that hold fewer than the number given with them, and which of the blocks
+/// hold as many or more.
+pub async fn below(
     conn: &mut Conn,
     asked: &BTreeMap<i64, i64>,
-) -> Result<BTreeMap<i64, i64>, Failure> {
+) -> Result<(BTreeMap<i64, Vec<Held>>, BTreeSet<i64>), Failure> {
     if asked.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok((BTreeMap::new(), BTreeSet::new()));
     }
-    let rows = match conn.engine() {
-        Engine::Postgres => {
-            let (tokens, most): (Vec<i64>, Vec<i64>) = asked.iter().unzip();
-            conn.fetch_all(
-                "SELECT p.token, (SELECT COUNT(*) FROM (SELECT 1 FROM blocks b \
-                 WHERE b.token = p.token LIMIT p.most) AS s) AS n \
-                 FROM UNNEST($1::int8[], $2::int8[]) AS p(token, most)",
+    if conn.engine() == Engine::Postgres {
+        let (tokens, most): (Vec<i64>, Vec<i64>) = asked.iter().unzip();
+        let rows = conn
+            .fetch_all(
+                "SELECT p.token, h.core, h.place, h.record_no \
+                 FROM UNNEST($1::int8[], $2::int8[]) AS p(token, most) \
+                 CROSS JOIN LATERAL (SELECT b.core, b.place, b.record_no FROM blocks b \
+                 WHERE b.token = p.token LIMIT p.most) AS h",
                 args![tokens, most],
             )
-            .await?
+            .await?;
+        let mut found: BTreeMap<i64, Vec<Held>> = BTreeMap::new();
+        for row in &rows {
+            found.entry(row.i64("token")?).or_default().push(held(row)?);
         }
-        Engine::Sqlite => {
-            let mut by_limit: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-            for (token, most) in asked {
-                by_limit.entry(*most).or_default().push(*token);
+        let full = |token: &i64, list: &[Held]| {
+            let most = asked.get(token).copied().unwrap_or(0);
+            i64::try_from(list.len()).unwrap_or(i64::MAX) >= most
+        };
+        let (large, small): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            found.into_iter().partition(|(t, list)| full(t, list));
+        return Ok((small, large.into_keys().collect()));
+    }
+    // LIMIT cannot name a column, and a join cannot be limited by row: counted first, each limit by
+    // itself.
+    let mut by_limit: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for (token, most) in asked {
+        by_limit.entry(*most).or_default().push(*token);
+    }
+    let (mut small, mut large) = (Vec::new(), BTreeSet::new());
+    for (most, tokens) in by_limit {
+        let list = serde_json::to_string(&tokens).map_err(Failure::internal)?;
+        let rows = conn
+            .fetch_all(
+                "SELECT p.value AS token, (SELECT COUNT(*) FROM (SELECT 1 FROM blocks AS b \
+                 WHERE b.token = p.value LIMIT $2)) AS n FROM json_each($1) AS p",
+                args![list, most],
+            )
+            .await?;
+        for row in &rows {
+            match (row.i64("token")?, row.i64("n")?) {
+                (_, 0) => {}
+                (token, n) if n < most => small.push(token),
+                (token, _) => {
+                    large.insert(token);
+                }
             }
-            let mut rows = Vec::new();
-            // LIMIT cannot name a column, so each limit asks for itself.
-            for (most, tokens) in by_limit {
-                let list = serde_json::to_string(&tokens).map_err(Failure::internal)?;
-                rows.extend(
-                    conn.fetch_all(
-                        "SELECT p.value AS token, (SELECT COUNT(*) FROM (SELECT 1 FROM blocks AS b \
-                         WHERE b.token = p.value LIMIT $2)) AS n FROM json_each($1) AS p",
-                        args![list, most],
-                    )
-                    .await?,
-                );
-            }
-            rows
         }
-    };
-    rows.iter()
-        .map(|r| Ok((r.i64("token")?, r.i64("n")?)))
-        .collect()
+    }
+    Ok((whole(conn, &small).await?, large))
 }
 
 /// All records of these blocks, which are to be small ones.
-pub async fn whole(conn: &mut Conn, tokens: &[i64]) -> Result<BTreeMap<i64, Vec<Held>>, Failure> {
+async fn whole(conn: &mut Conn, tokens: &[i64]) -> Result<BTreeMap<i64, Vec<Held>>, Failure> {
     let mut out: BTreeMap<i64, Vec<Held>> = BTreeMap::new();
     if tokens.is_empty() {
         return Ok(out);

@@ -4,6 +4,7 @@ mod changes;
 mod facts;
 mod hostile;
 mod house;
+mod loads;
 mod masks;
 mod operations;
 mod replays;

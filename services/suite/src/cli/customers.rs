@@ -92,6 +92,8 @@ pub enum CustomersCommand {
         #[arg(value_parser = customer_name)]
         customer: String,
     },
+    /// Erase a customer and all that names it; this cannot be taken back
+    Erase(more::EraseArgs),
     /// Recompute everything from source records and judgements, and report what differs
     Rebuild(more::RebuildArgs),
 }
@@ -245,6 +247,7 @@ pub async fn customers(
         CustomersCommand::Relationships { customer } => {
             more::relationships(&mut client, customer, printer).await?;
         }
+        CustomersCommand::Erase(args) => more::erase(&mut client, args, printer).await?,
         CustomersCommand::Rebuild(args) => return more::rebuild(global, args, printer).await,
     }
     Ok(ExitCode::SUCCESS)

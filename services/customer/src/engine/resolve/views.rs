@@ -202,27 +202,25 @@ pub(crate) async fn load(
             counted.insert(*token, limit(rule.max_records + ask.leaving + 1));
         }
     }
-    let sizes = blocks::counts(conn, &counted).await?;
-    let (mut small, mut large, mut known) = (Vec::new(), Vec::new(), Vec::new());
-    for token in asks.keys() {
-        match (counted.get(token), sizes.get(token)) {
-            (None, _) => known.push(*token),
-            (Some(_), None | Some(0)) => {
-                views.insert(*token, View::empty(asks[token].origin));
-            }
-            (Some(most), Some(n)) if n < most => small.push(*token),
-            _ => large.push(*token),
+    let (mut small, large) = blocks::below(conn, &counted).await?;
+    let large: Vec<i64> = large.into_iter().collect();
+    let mut known = Vec::new();
+    for (token, ask) in asks {
+        if !counted.contains_key(token) {
+            known.push(*token);
+            continue;
         }
-    }
-    for (token, list) in blocks::whole(conn, &small).await? {
-        let mut view = View::empty(asks[&token].origin);
-        for h in list {
+        if large.binary_search(token).is_ok() {
+            continue;
+        }
+        let mut view = View::empty(ask.origin);
+        for h in small.remove(token).into_iter().flatten() {
             view.parts.entry(h.core).or_default().push((h.place, h.no));
         }
         for part in view.parts.values_mut() {
             part.sort_unstable();
         }
-        views.insert(token, view);
+        views.insert(*token, view);
     }
     // Enough cores to be above the limit even after all that leave took theirs along.
     let most = large

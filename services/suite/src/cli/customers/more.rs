@@ -1,4 +1,4 @@
-//! `jinke customers rebuild`, tags, totals and relationships.
+//! `jinke customers rebuild` and `erase`, tags, totals and relationships.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,10 @@ use jinke_types::Failure;
 
 use super::Client;
 use crate::{
-    cli::{Global, Outcome, operations, page::request_id},
+    cli::{
+        Global, Outcome, operations,
+        page::{customer_name, request_id},
+    },
     connect::{Answer, connect},
     print::{Printer, Table, text},
 };
@@ -24,6 +27,48 @@ pub struct RebuildArgs {
     /// Only start it, and print the name of the operation
     #[arg(long)]
     no_wait: bool,
+}
+
+/// Arguments of `erase`.
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// The customer
+    #[arg(value_parser = customer_name)]
+    customer: String,
+    /// Erase; without it the command only says what it would
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Erases a customer, or says how much would be erased.
+pub(super) async fn erase(
+    client: &mut Client,
+    args: EraseArgs,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let request = pb::EraseCustomerRequest {
+        name: args.customer,
+        etag: String::new(),
+        validate_only: !args.yes,
+        request_id: if args.yes {
+            request_id()
+        } else {
+            String::new()
+        },
+    };
+    let erased = client.erase_customer(request).await.answer()?;
+    printer.message("jinke.customer.v1.EraseCustomerResponse", &erased)?;
+    let (records, activities) = (erased.records, erased.activities);
+    printer.line(if args.yes {
+        format!(
+            "已销毁 {records} 条记录、{activities} 条往来 erased {records} records, {activities} activities"
+        )
+    } else {
+        format!(
+            "将销毁 {records} 条记录、{activities} 条往来，加 --yes 执行 would erase {records} records, \
+             {activities} activities; --yes does it"
+        )
+    })
 }
 
 /// Ends with code 1 when something differs and was not repaired.
