@@ -10,14 +10,15 @@ use std::{
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jinke_sdk::{
-    Callback, Column, Connector, Cursor, KnownRecords, Listener, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS,
-    Outbound, Page, Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit,
+    Callback, Column, Connector, Cursor, KnownRecords, Listener, MAX_PAGE_ERRORS, Outbound, Page,
+    Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, Walk,
     directory::DIRECTORY,
     http::unreadable,
     incremental::{Incremental, MAX_WALK_ID, hash},
     sweep,
+    walk::pages,
 };
-use jinke_types::{Code, Failure, PartyKind, Timestamp};
+use jinke_types::{Failure, PartyKind, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -106,16 +107,7 @@ impl DingtalkConnector {
         let found = STREAMS.iter().find(|s| s.name == name);
         found
             .filter(|_| !self.config.operator.is_empty())
-            .ok_or_else(|| {
-                PullError::new(
-                    PullErrorKind::Unreadable,
-                    Failure::new(
-                        Code::NotFound,
-                        "STREAM_UNKNOWN",
-                        "the connection has no such stream",
-                    ),
-                )
-            })
+            .ok_or_else(PullError::unknown_stream)
     }
 
     /// The fields of a form.
@@ -389,6 +381,22 @@ struct Pull {
     ended: bool,
 }
 
+/// A pull and who makes it.
+struct Walking {
+    connector: DingtalkConnector,
+    pull: Pull,
+}
+
+#[async_trait]
+impl Walk for Walking {
+    async fn next(&mut self) -> Result<Option<Page>, PullError> {
+        if self.pull.ended {
+            return Ok(None);
+        }
+        self.connector.page(&mut self.pull).await
+    }
+}
+
 #[async_trait]
 impl Connector for DingtalkConnector {
     fn spec() -> Spec {
@@ -466,57 +474,16 @@ impl Connector for DingtalkConnector {
                 ended: false,
             })
         });
-        let begun = match begun {
-            Ok(pull) => pull,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        stream::unfold(Some((connector, begun)), |state| async move {
-            let (connector, mut pull) = state?;
-            if pull.ended {
-                return None;
-            }
-            match connector.page(&mut pull).await {
-                Ok(None) => None,
-                Ok(Some(page)) => Some((Ok(page), Some((connector, pull)))),
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed()
+        let connector = self.clone();
+        pages(begun.map(|pull| Walking { connector, pull }))
     }
 
     async fn sweep(&self, stream: &str, known: Arc<dyn KnownRecords>, limit: SweepLimit) -> Pages {
-        let found = match self.stream(stream) {
+        let swept = match self.stream(stream) {
             Ok(stream) => self.gone(stream, &*known, limit).await,
             Err(error) => Err(error),
         };
-        let swept = match found {
-            Ok(swept) => swept,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        let total = Some(swept.deletions.len() as u64);
-        let mut notes = Vec::new();
-        if swept.unknown > 0 {
-            let unknown = swept.unknown;
-            notes.push(format!("{unknown} records there are not known here"));
-        }
-        let mut done = 0;
-        let mut pages = Vec::new();
-        for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
-            done += records.len() as u64;
-            pages.push(Ok(Page {
-                records: records.to_vec(),
-                notes: std::mem::take(&mut notes),
-                progress: Progress { done, total },
-                ..Page::default()
-            }));
-        }
-        if !notes.is_empty() {
-            pages.push(Ok(Page {
-                notes,
-                ..Page::default()
-            }));
-        }
-        stream::iter(pages).boxed()
+        sweep::pages(swept)
     }
 
     fn outbound(&self) -> Option<&dyn Outbound> {

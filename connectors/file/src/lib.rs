@@ -25,6 +25,7 @@ pub mod delimited;
 pub mod encoding;
 mod error;
 pub mod guard;
+mod head;
 pub mod header;
 pub mod limits;
 pub mod pull;

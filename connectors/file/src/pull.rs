@@ -6,8 +6,8 @@ use std::{fs::File, io::Read, ops::ControlFlow, sync::Arc};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use jinke_sdk::{
-    Cell, Column, Connector, Cursor, Guess, Mapping, Page, Preview, PullError, PullErrorKind, Row,
-    Settings, Spec, StreamSchema, guess,
+    Connector, Cursor, Guess, Mapping, Page, Preview, PullError, PullErrorKind, Row, Settings,
+    Spec, StreamSchema, guess,
 };
 use jinke_types::{Code, Failure};
 use sha2::{Digest, Sha256};
@@ -16,9 +16,9 @@ use crate::{
     config::{self, FileConfig, FileInput},
     encoding::scan,
     error::{io, stop, unreadable},
+    head::{Head, schema},
     header,
     limits::Limits,
-    raw::{RawRow, Sink},
     table::{Input, Place, Table, top_rows},
     text::TextFile,
     workbook::{OLE_MAGIC, Workbook, ZIP_MAGIC, ole_failure},
@@ -32,7 +32,7 @@ pub struct FileConnector {
 
 /// Which reader a file needs, by its first bytes and never by its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Text,
     Workbook,
 }
@@ -221,7 +221,7 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|_| Err(reader_failed()))
 }
 
-fn format_of(input: &FileInput) -> Result<Format, Failure> {
+pub(crate) fn format_of(input: &FileInput) -> Result<Format, Failure> {
     let name = input.name();
     let mut head = Vec::new();
     // A pipe or a device would never end.
@@ -368,7 +368,7 @@ fn table_input<'a>(
     }
 }
 
-fn scan_text(
+pub(crate) fn scan_text(
     file: &str,
     input: File,
     named: Option<&'static encoding_rs::Encoding>,
@@ -376,137 +376,11 @@ fn scan_text(
     scan(input, named).map_err(|e| io(file, &e))
 }
 
-fn delimiter_note(delimiter: u8) -> String {
+pub(crate) fn delimiter_note(delimiter: u8) -> String {
     let name = match delimiter {
         b'\t' => "tab",
         b';' => "semicolon",
         _ => "comma",
     };
     format!("cells are parted by {name}")
-}
-
-/// The first rows of a file.
-struct Head {
-    rows: Vec<RawRow>,
-    merged: Vec<calamine::Dimensions>,
-    most: usize,
-    notes: Vec<String>,
-    sheet: Option<String>,
-}
-
-impl Head {
-    /// Reads the rows a header is looked for in and `more`.
-    fn read(
-        input: &FileInput,
-        limits: Limits,
-        mapping: Option<&Mapping>,
-        more: usize,
-    ) -> Result<Self, Failure> {
-        let file = input.name();
-        let most = limits.header_rows + more;
-        let mut head = Self {
-            rows: Vec::new(),
-            merged: Vec::new(),
-            most,
-            notes: Vec::new(),
-            sheet: None,
-        };
-        match format_of(input)? {
-            Format::Text => {
-                let text = File::open(&input.path).map_err(|e| io(&file, &e))?;
-                let scan = scan_text(&file, text, input.encoding)?;
-                let text = TextFile {
-                    file: &file,
-                    path: &input.path,
-                    scan: &scan,
-                    limits,
-                };
-                let delimiter = match input.delimiter {
-                    Some(delimiter) => delimiter,
-                    None => text.delimiter(mapping)?,
-                };
-                head.notes = vec![scan.decision.note(), delimiter_note(delimiter)];
-                text.rows(delimiter, &mut head)?;
-            }
-            Format::Workbook => {
-                let mut workbook = Workbook::open(&file, &input.path, limits)?;
-                let (sheet, notes) = workbook.sheet(input.mapping.sheet.as_deref())?;
-                head.notes = notes;
-                workbook.rows(&sheet, &mut head)?;
-                head.sheet = Some(sheet);
-            }
-        }
-        Ok(head)
-    }
-
-    fn below(self, file: &str, header: u64) -> impl Iterator<Item = Row> {
-        let (file, sheet) = (file.to_owned(), self.sheet);
-        let rows = self
-            .rows
-            .into_iter()
-            .filter(move |r| r.row > header && r.bad.is_none());
-        rows.map(move |raw| Row {
-            location: jinke_sdk::Location {
-                file: file.clone(),
-                sheet: sheet.clone(),
-                row: raw.row,
-            },
-            cells: raw.cells,
-        })
-    }
-}
-
-impl Sink for Head {
-    fn merged(&mut self, regions: &[calamine::Dimensions]) {
-        self.merged = regions
-            .iter()
-            .filter(|d| (d.start.0 as usize) < self.most)
-            .copied()
-            .collect();
-    }
-    fn total(&mut self, _total: u64) {}
-    fn row(&mut self, row: RawRow) -> ControlFlow<()> {
-        if row.bad.is_some() || !row.cells.iter().all(Cell::is_blank) {
-            self.rows.push(row);
-        }
-        if self.rows.len() < self.most {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-}
-
-fn schema(input: &FileInput, limits: Limits) -> Result<StreamSchema, Failure> {
-    let head = Head::read(input, limits, Some(&input.mapping), 0)?;
-    let top = top_rows(&head.rows, &head.merged);
-    let mut notes = head.notes;
-    let columns = match header::find(&input.mapping, &top) {
-        Some(header) => {
-            notes.push(format!("the header is row {}", header.row));
-            let bound = input.mapping.bind(&header.names)?;
-            if !bound.missing().is_empty() {
-                let missing = bound.missing().join(", ");
-                notes.push(format!(
-                    "columns of the mapping that are not there: {missing}"
-                ));
-            }
-            bound
-                .columns()
-                .into_iter()
-                .filter(|c| !c.name.is_empty())
-                .collect()
-        }
-        None => {
-            notes.push("no row holds the required columns of the mapping".to_owned());
-            Vec::<Column>::new()
-        }
-    };
-    let kind = input.mapping.kind.as_str().to_owned();
-    Ok(StreamSchema {
-        stream: input.stream(),
-        kind,
-        columns,
-        notes,
-    })
 }

@@ -6,13 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::BoxStream;
 use jinke_sdk::{
     Column, Connector, Cursor, Effect, KnownRecords, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS, Outbound,
-    Page, Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit,
-    http::unreadable, incremental::Incremental, mapping::MAX_LINES, sweep,
+    Page, Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, Walk,
+    http::unreadable, incremental::Incremental, mapping::MAX_LINES, sweep, walk::pages,
 };
-use jinke_types::{Code, Failure, Timestamp};
+use jinke_types::{Failure, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -71,16 +71,7 @@ impl KingdeeConnector {
         forms::all()
             .into_iter()
             .find(|s| s.name == name)
-            .ok_or_else(|| {
-                PullError::new(
-                    PullErrorKind::Unreadable,
-                    Failure::new(
-                        Code::NotFound,
-                        "STREAM_UNKNOWN",
-                        "the connection has no such stream",
-                    ),
-                )
-            })
+            .ok_or_else(PullError::unknown_stream)
     }
 
     /// The newest time that rows of the stream carry now; `None` without rows.
@@ -350,34 +341,20 @@ impl KingdeeConnector {
     }
 }
 
-/// What a sweep found, as pages.
-fn pages_of(swept: &sweep::Swept) -> Vec<Result<Page, PullError>> {
-    let mut notes = Vec::new();
-    if swept.unknown > 0 {
-        let note = format!("{} records there are not known here", swept.unknown);
-        notes.push(note);
+/// A pull and who makes it.
+struct Walking {
+    connector: KingdeeConnector,
+    pull: Pull,
+}
+
+#[async_trait]
+impl Walk for Walking {
+    async fn next(&mut self) -> Result<Option<Page>, PullError> {
+        if self.pull.ended {
+            return Ok(None);
+        }
+        self.connector.page(&mut self.pull).await
     }
-    let mut done = 0;
-    let mut pages = Vec::new();
-    for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
-        done += records.len() as u64;
-        pages.push(Ok(Page {
-            records: records.to_vec(),
-            notes: std::mem::take(&mut notes),
-            progress: Progress {
-                done,
-                total: Some(swept.deletions.len() as u64),
-            },
-            ..Page::default()
-        }));
-    }
-    if !notes.is_empty() {
-        pages.push(Ok(Page {
-            notes,
-            ..Page::default()
-        }));
-    }
-    pages
 }
 
 #[async_trait]
@@ -462,22 +439,8 @@ impl Connector for KingdeeConnector {
                 ended: false,
             })
         });
-        let begun = match begun {
-            Ok(pull) => pull,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        stream::unfold(Some((self.clone(), begun)), |state| async move {
-            let (connector, mut pull) = state?;
-            if pull.ended {
-                return None;
-            }
-            match connector.page(&mut pull).await {
-                Ok(Some(page)) => Some((Ok(page), Some((connector, pull)))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed()
+        let connector = self.clone();
+        pages(begun.map(|pull| Walking { connector, pull }))
     }
 
     async fn sweep(
@@ -490,11 +453,7 @@ impl Connector for KingdeeConnector {
             Ok(stream) => self.gone(stream, &*known, limit).await,
             Err(error) => Err(error),
         };
-        let pages: Vec<_> = match swept {
-            Err(error) => vec![Err(error)],
-            Ok(swept) => pages_of(&swept),
-        };
-        stream::iter(pages).boxed()
+        sweep::pages(swept)
     }
 
     fn outbound(&self) -> Option<&dyn Outbound> {

@@ -16,6 +16,7 @@
 
 mod api;
 mod config;
+mod gone;
 mod metadata;
 mod pull;
 mod push;

@@ -1,4 +1,4 @@
-//! The connector: rounds over changed rows, and sweeps over all numbers.
+//! The connector: rounds over changed rows. Its sweeps are in [`crate::gone`].
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -6,13 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::BoxStream;
 use jinke_sdk::{
     Column, Connector, Cursor, KnownRecords, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS, Outbound, Page,
-    Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, drift::Drift,
-    http::unreadable, incremental::Incremental, sweep,
+    Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, Walk,
+    drift::Drift, http::unreadable, incremental::Incremental, sweep, walk::pages,
 };
-use jinke_types::{Code, Failure, Timestamp};
+use jinke_types::{Failure, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// So many numbers are asked for in one filter.
-const ASKED: usize = 25;
+pub(crate) const ASKED: usize = 25;
 /// So many partners of customers are remembered during a pull.
 const MAX_REMEMBERED: usize = 20_000;
 
@@ -70,19 +70,8 @@ struct Pull {
     ended: bool,
 }
 
-fn unknown_stream() -> PullError {
-    PullError::new(
-        PullErrorKind::Unreadable,
-        Failure::new(
-            Code::NotFound,
-            "STREAM_UNKNOWN",
-            "the connection has no such stream",
-        ),
-    )
-}
-
 /// The text that names a row.
-fn key(stream: &Stream, row: &Entity) -> Result<String, PullError> {
+pub(crate) fn key(stream: &Stream, row: &Entity) -> Result<String, PullError> {
     let key = row.get(stream.key).and_then(Value::as_str);
     let key = key.filter(|k| !k.is_empty() && k.len() <= 64);
     key.map(str::to_owned)
@@ -103,7 +92,7 @@ impl SapConnector {
 
     fn stream(name: &str) -> Result<&'static Stream, PullError> {
         let found = streams::all().into_iter().find(|s| s.name == name);
-        found.ok_or_else(unknown_stream)
+        found.ok_or_else(PullError::unknown_stream)
     }
 
     /// Reads the service's description and decides what to ask for.
@@ -358,129 +347,22 @@ impl SapConnector {
         page.cursor = Some(cursor.map_err(|f| PullError::new(PullErrorKind::Unreadable, f))?);
         Ok(Some(page))
     }
-
-    /// The external ids that a list of rows holds, with those of their contacts.
-    fn present(
-        stream: &Stream,
-        rows: &[Entity],
-        into: &mut BTreeSet<String>,
-    ) -> Result<(), PullError> {
-        for row in rows {
-            let number = key(stream, row)?;
-            let id = stream.external_id(&number);
-            let contacts = row
-                .get("to_BusinessPartnerContact")
-                .and_then(|c| c.get("results"));
-            for contact in contacts.and_then(Value::as_array).into_iter().flatten() {
-                if let Some(person) = contact.get("BusinessPartnerPerson").and_then(Value::as_str) {
-                    into.insert(format!("{id}#contact_of:{}", padded(person)));
-                }
-            }
-            into.insert(id);
-        }
-        Ok(())
-    }
-
-    async fn gone(
-        &self,
-        stream: &'static Stream,
-        known: &dyn KnownRecords,
-        limit: SweepLimit,
-    ) -> Result<sweep::Swept, PullError> {
-        let set = self.api.describe(stream.service, stream.set).await?;
-        let contacts = "to_BusinessPartnerContact";
-        let wide = stream.links.contains(&contacts) && set.links.contains(contacts);
-        let mut options = vec![
-            ("$orderby", stream.key.to_owned()),
-            ("$top", MAX_QUERY_ROWS.to_string()),
-        ];
-        options.push(if wide {
-            ("$expand", contacts.to_owned())
-        } else {
-            ("$select", stream.key.to_owned())
-        });
-        let mut present = BTreeSet::new();
-        let mut after = String::new();
-        loop {
-            let mut asked = options.clone();
-            if !after.is_empty() {
-                asked.push(("$filter", format!("{} gt {}", stream.key, quoted(&after))));
-            }
-            let mut list = self.api.list(stream.service, stream.set, &asked).await?;
-            let mut got = 0;
-            loop {
-                got += list.rows.len();
-                for row in &list.rows {
-                    let number = key(stream, row)?;
-                    if number <= after {
-                        return Err(unreadable("the rows are not in the order of their numbers"));
-                    }
-                    after = number;
-                }
-                Self::present(stream, &list.rows, &mut present)?;
-                sweep::bounded(&present)?;
-                match list.next {
-                    Some(link) => list = self.api.next(stream.service, &link).await?,
-                    None => break,
-                }
-            }
-            if got < MAX_QUERY_ROWS {
-                break;
-            }
-        }
-        let options = &options;
-        let recheck = |some: Vec<String>| async move {
-            let mut there = BTreeSet::new();
-            let numbers: BTreeSet<&str> =
-                some.iter().filter_map(|id| stream.number_of(id)).collect();
-            for some in numbers.into_iter().collect::<Vec<_>>().chunks(ASKED) {
-                let any: Vec<String> = some
-                    .iter()
-                    .map(|number| format!("{} eq {}", stream.key, quoted(number)))
-                    .collect();
-                let mut asked = options.clone();
-                asked.push(("$filter", any.join(" or ")));
-                let list = self.api.list(stream.service, stream.set, &asked).await?;
-                Self::present(stream, &list.rows, &mut there)?;
-            }
-            Ok(there)
-        };
-        sweep::compare(&self.config.source, &present, known, limit, recheck).await
-    }
 }
 
-/// What a sweep found, as pages.
-fn pages_of(swept: &sweep::Swept) -> Vec<Result<Page, PullError>> {
-    let mut notes = Vec::new();
-    if swept.unknown > 0 {
-        notes.push(format!(
-            "{} records there are not known here",
-            swept.unknown
-        ));
+/// A pull and who makes it.
+struct Walking {
+    connector: SapConnector,
+    pull: Pull,
+}
+
+#[async_trait]
+impl Walk for Walking {
+    async fn next(&mut self) -> Result<Option<Page>, PullError> {
+        if self.pull.ended {
+            return Ok(None);
+        }
+        self.connector.page(&mut self.pull).await
     }
-    let total = swept.deletions.len() as u64;
-    let mut done = 0;
-    let mut pages = Vec::new();
-    for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
-        done += records.len() as u64;
-        let progress = Progress {
-            done,
-            total: Some(total),
-        };
-        pages.push(Ok(Page {
-            records: records.to_vec(),
-            notes: std::mem::take(&mut notes),
-            progress,
-            ..Page::default()
-        }));
-    }
-    if !notes.is_empty() {
-        pages.push(Ok(Page {
-            notes,
-            ..Page::default()
-        }));
-    }
-    pages
 }
 
 #[async_trait]
@@ -558,22 +440,8 @@ impl Connector for SapConnector {
                 ended: false,
             })
         });
-        let begun = match begun {
-            Ok(pull) => pull,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        stream::unfold(Some((self.clone(), begun)), |state| async move {
-            let (connector, mut pull) = state?;
-            if pull.ended {
-                return None;
-            }
-            match connector.page(&mut pull).await {
-                Ok(Some(page)) => Some((Ok(page), Some((connector, pull)))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed()
+        let connector = self.clone();
+        pages(begun.map(|pull| Walking { connector, pull }))
     }
 
     async fn sweep(
@@ -586,11 +454,7 @@ impl Connector for SapConnector {
             Ok(stream) => self.gone(stream, &*known, limit).await,
             Err(error) => Err(error),
         };
-        let pages = match swept {
-            Ok(swept) => pages_of(&swept),
-            Err(error) => vec![Err(error)],
-        };
-        stream::iter(pages).boxed()
+        sweep::pages(swept)
     }
 
     fn outbound(&self) -> Option<&dyn Outbound> {

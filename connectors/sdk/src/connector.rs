@@ -276,4 +276,14 @@ impl PullError {
     pub const fn new(kind: PullErrorKind, failure: Failure) -> Self {
         Self { kind, failure }
     }
+
+    /// The connection has no stream of that name: `STREAM_UNKNOWN`.
+    pub fn unknown_stream() -> Self {
+        let failure = Failure::new(
+            Code::NotFound,
+            "STREAM_UNKNOWN",
+            "the connection has no such stream",
+        );
+        Self::new(PullErrorKind::Unreadable, failure)
+    }
 }

@@ -22,6 +22,7 @@
 //! | [`envelope`] | the encrypted callbacks of WeCom and DingTalk |
 //! | [`http`] | calling a foreign system: authentication, retries, rate budget |
 //! | [`paging`] | offset and link pages |
+//! | [`walk`] | a pull as a stream of pages |
 //! | [`incremental`] | a cursor over times of change that neither loses nor repeats rows |
 //! | [`sweep`] | finding deletions by comparing all ids |
 //! | [`drift`] | columns that are missing, new or of another type |
@@ -73,6 +74,7 @@ pub mod row;
 pub mod spec;
 pub mod sweep;
 pub mod testing;
+pub mod walk;
 
 pub use callback::{
     Callback, CallbackAnswer, CallbackEvent, CallbackOutcome, CallbackRequest, EventSink, Listener,
@@ -89,3 +91,4 @@ pub use outbound::{
 pub use row::{Cell, Row};
 pub use spec::{ConfigKey, Part, PartKind, Settings, Spec, ValueType, Verification};
 pub use sweep::{Known, KnownRecords, SweepLimit};
+pub use walk::Walk;

@@ -23,9 +23,10 @@
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use jinke_types::{Body, Code, Completeness, Failure, RecordKey, SourceRecord, Timestamp};
 
-use crate::connector::{MAX_PAGE_RECORDS, PullError, PullErrorKind};
+use crate::connector::{MAX_PAGE_RECORDS, Page, Progress, PullError, PullErrorKind};
 
 /// At most this many ids are compared in one sweep; about 400 MB of memory.
 pub const MAX_SWEEP_IDS: usize = 5_000_000;
@@ -126,6 +127,38 @@ pub struct Swept {
     /// How many records the foreign system has that are not known: pulls missed them, or they
     /// came just now.
     pub unknown: u64,
+}
+
+/// What a sweep found, as pages: the deletions, and a note on records that are not known here.
+pub fn pages(swept: Result<Swept, PullError>) -> BoxStream<'static, Result<Page, PullError>> {
+    let swept = match swept {
+        Ok(swept) => swept,
+        Err(error) => return stream::iter([Err(error)]).boxed(),
+    };
+    let mut notes = Vec::new();
+    if swept.unknown > 0 {
+        let unknown = swept.unknown;
+        notes.push(format!("{unknown} records there are not known here"));
+    }
+    let total = Some(swept.deletions.len() as u64);
+    let mut done = 0;
+    let mut pages = Vec::new();
+    for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
+        done += records.len() as u64;
+        pages.push(Ok(Page {
+            records: records.to_vec(),
+            notes: std::mem::take(&mut notes),
+            progress: Progress { done, total },
+            ..Page::default()
+        }));
+    }
+    if !notes.is_empty() {
+        pages.push(Ok(Page {
+            notes,
+            ..Page::default()
+        }));
+    }
+    stream::iter(pages).boxed()
 }
 
 /// Compares `present`, the external ids of the whole stream, with the known ones. `recheck`

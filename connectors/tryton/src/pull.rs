@@ -6,13 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::BoxStream;
 use jinke_sdk::{
-    Column, Connector, Cursor, KnownRecords, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS, Page, Progress,
-    PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, drift::Drift,
-    http::unreadable, incremental::Incremental, sweep,
+    Column, Connector, Cursor, KnownRecords, MAX_PAGE_ERRORS, Page, Progress, PullError,
+    PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, Walk, drift::Drift, http::unreadable,
+    incremental::Incremental, sweep, walk::pages,
 };
-use jinke_types::{Code, Failure, SourceRecord, Timestamp};
+use jinke_types::{Failure, SourceRecord, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -58,16 +58,8 @@ impl TrytonConnector {
 
     fn stream(&self, name: &str) -> Result<&'static Stream, PullError> {
         let streams = streams::all(self.config.payments_from);
-        streams.into_iter().find(|s| s.name == name).ok_or_else(|| {
-            PullError::new(
-                PullErrorKind::Unreadable,
-                Failure::new(
-                    Code::NotFound,
-                    "STREAM_UNKNOWN",
-                    "the connection has no such stream",
-                ),
-            )
-        })
+        let found = streams.into_iter().find(|s| s.name == name);
+        found.ok_or_else(PullError::unknown_stream)
     }
 
     /// The columns of a model with their types.
@@ -337,6 +329,22 @@ fn rows(told: Value) -> Result<Vec<(i64, Cells)>, PullError> {
     list.into_iter().map(row).collect()
 }
 
+/// A pull and who makes it.
+struct Walking {
+    connector: TrytonConnector,
+    pull: Pull,
+}
+
+#[async_trait]
+impl Walk for Walking {
+    async fn next(&mut self) -> Result<Option<Page>, PullError> {
+        if self.pull.ended {
+            return Ok(None);
+        }
+        self.connector.page(&mut self.pull).await
+    }
+}
+
 #[async_trait]
 impl Connector for TrytonConnector {
     fn spec() -> Spec {
@@ -409,22 +417,7 @@ impl Connector for TrytonConnector {
             })
         });
         let connector = self.clone();
-        let begun = match begun {
-            Ok(pull) => pull,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        stream::unfold(Some((connector, begun)), |state| async move {
-            let (connector, mut pull) = state?;
-            if pull.ended {
-                return None;
-            }
-            match connector.page(&mut pull).await {
-                Ok(None) => None,
-                Ok(Some(page)) => Some((Ok(page), Some((connector, pull)))),
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed()
+        pages(begun.map(|pull| Walking { connector, pull }))
     }
 
     async fn sweep(
@@ -433,41 +426,10 @@ impl Connector for TrytonConnector {
         known: Arc<dyn KnownRecords>,
         limit: SweepLimit,
     ) -> BoxStream<'static, Result<Page, PullError>> {
-        let found = match self.stream(stream) {
+        let swept = match self.stream(stream) {
             Ok(stream) => self.gone(stream, &*known, limit).await,
             Err(error) => Err(error),
         };
-        let swept = match found {
-            Ok(swept) => swept,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        let total = swept.deletions.len() as u64;
-        let mut notes = Vec::new();
-        if swept.unknown > 0 {
-            notes.push(format!(
-                "{} records there are not known here",
-                swept.unknown
-            ));
-        }
-        let mut pages = Vec::new();
-        for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
-            let done = pages.len() as u64 * MAX_PAGE_RECORDS as u64 + records.len() as u64;
-            pages.push(Ok(Page {
-                records: records.to_vec(),
-                notes: std::mem::take(&mut notes),
-                progress: Progress {
-                    done,
-                    total: Some(total),
-                },
-                ..Page::default()
-            }));
-        }
-        if !notes.is_empty() {
-            pages.push(Ok(Page {
-                notes,
-                ..Page::default()
-            }));
-        }
-        stream::iter(pages).boxed()
+        sweep::pages(swept)
     }
 }

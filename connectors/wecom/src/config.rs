@@ -187,7 +187,8 @@ pub fn spec() -> Spec {
         kind: "wecom",
         display_name: "企业微信",
         about: "Reads departments, members and external contacts of WeCom, hears its callbacks, \
-                and sends text and markdown messages.",
+                and sends text and markdown messages. What is said in chats is not read: its archive \
+                (会话存档) needs a native library of the vendor.",
         keys: KEYS.iter().map(key).collect(),
         parts: parts(),
     }

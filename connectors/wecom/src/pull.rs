@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jinke_sdk::{
-    Callback, Column, Connector, Cursor, KnownRecords, MAX_PAGE_ERRORS, MAX_PAGE_RECORDS, Outbound,
-    Page, Progress, PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit,
-    directory::DIRECTORY, drift::Drift, http::unreadable, incremental::hash, sweep,
+    Callback, Column, Connector, Cursor, KnownRecords, MAX_PAGE_ERRORS, Outbound, Page, Progress,
+    PullError, PullErrorKind, Settings, Spec, StreamSchema, SweepLimit, directory::DIRECTORY,
+    drift::Drift, http::unreadable, incremental::hash, sweep,
 };
 use jinke_types::{
     Body, Clock, Code, Completeness, Failure, PartyKind, RecordKey, SourceRecord, SystemClock,
@@ -133,14 +133,7 @@ impl WecomConnector {
             _ => {}
         }
         if !matches!(stream, "contacts" | DIRECTORY) {
-            return Err(PullError::new(
-                PullErrorKind::Unreadable,
-                Failure::new(
-                    Code::NotFound,
-                    "STREAM_UNKNOWN",
-                    "the connection has no such stream",
-                ),
-            ));
+            return Err(PullError::unknown_stream());
         }
         let Some(place) = self.place(stream, cursor)? else {
             return Ok(stream::empty().boxed());
@@ -350,34 +343,7 @@ impl Connector for WecomConnector {
             let error = PullError::new(PullErrorKind::Unreadable, failure);
             return stream::iter([Err(error)]).boxed();
         }
-        let swept = match self.gone(&*known, limit).await {
-            Ok(swept) => swept,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        let total = Some(swept.deletions.len() as u64);
-        let mut notes = Vec::new();
-        if swept.unknown > 0 {
-            let unknown = swept.unknown;
-            notes.push(format!("{unknown} records there are not known here"));
-        }
-        let mut done = 0;
-        let mut pages = Vec::new();
-        for records in swept.deletions.chunks(MAX_PAGE_RECORDS) {
-            done += records.len() as u64;
-            pages.push(Ok(Page {
-                records: records.to_vec(),
-                notes: std::mem::take(&mut notes),
-                progress: Progress { done, total },
-                ..Page::default()
-            }));
-        }
-        if !notes.is_empty() {
-            pages.push(Ok(Page {
-                notes,
-                ..Page::default()
-            }));
-        }
-        stream::iter(pages).boxed()
+        sweep::pages(self.gone(&*known, limit).await)
     }
 
     fn outbound(&self) -> Option<&dyn Outbound> {
