@@ -95,8 +95,11 @@ async fn an_erased_customer_is_gone_for_good() {
             request_id: request_id.to_owned(),
             ..Default::default()
         };
-        let hidden = house.customers("nobody").erase_customer(erase(false, ""));
-        assert_eq!(hidden.await.unwrap_err().code(), Code::NotFound);
+        let hidden = house
+            .customers("nobody")
+            .erase_customer(erase(false, ""))
+            .await;
+        assert_eq!(hidden.unwrap_err().code(), Code::NotFound);
         let stale = pb::EraseCustomerRequest {
             etag: "\"99\"".to_owned(),
             ..erase(false, "")
