@@ -32,9 +32,11 @@ pub(super) struct Ask<'a> {
     pub(super) link: bool,
     /// Scores any two rows.
     pub(super) score: &'a (dyn Fn(u32, u32) -> i32 + Sync),
-    /// From here on two rows are joined.
+    /// From here on a pair brings two groups together.
     pub(super) threshold: i32,
-    /// Scores count up to so far from the threshold.
+    /// From here on a pair speaks for it that two groups are one, else against it.
+    pub(super) balance: i32,
+    /// Scores count up to so far from the balance.
     pub(super) cap: i32,
 }
 
@@ -47,18 +49,58 @@ fn find(parent: &mut [u32], mut x: u32) -> u32 {
     x
 }
 
-/// Pairs by the component of the graph they form.
-pub(super) fn components(rows: usize, pairs: &[Scored]) -> Vec<Vec<Scored>> {
+/// Pairs by the component of the graph they form: components by their smallest row, the pairs of
+/// each in the order given.
+pub(super) struct Components {
+    pairs: Vec<Scored>,
+    ends: Vec<usize>,
+}
+
+impl Components {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+    /// The pairs of one.
+    pub(super) fn of(&self, i: usize) -> &[Scored] {
+        let from = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.pairs[from..self.ends[i]]
+    }
+}
+
+/// Finds the components.
+pub(super) fn components(rows: usize, pairs: &[Scored]) -> Components {
     let mut parent: Vec<u32> = (0..rows as u32).collect();
     for p in pairs {
         let (x, y) = (find(&mut parent, p.a), find(&mut parent, p.b));
         parent[x.max(y) as usize] = x.min(y);
     }
-    let mut of: Vec<(u32, Scored)> = pairs.iter().map(|p| (find(&mut parent, p.a), *p)).collect();
-    of.sort_by_key(|x| x.0);
-    of.chunk_by(|a, b| a.0 == b.0)
-        .map(|part| part.iter().map(|x| x.1).collect())
-        .collect()
+    // A root is the smallest row of its component, so that places follow in one pass.
+    let mut count = vec![0_u32; rows];
+    for p in pairs {
+        count[find(&mut parent, p.a) as usize] += 1;
+    }
+    let (mut ends, mut sum) = (Vec::new(), 0);
+    let mut next = vec![0_usize; rows];
+    for (root, n) in count.into_iter().enumerate() {
+        next[root] = sum;
+        if n > 0 {
+            sum += n as usize;
+            ends.push(sum);
+        }
+    }
+    let blank = Scored {
+        a: 0,
+        b: 0,
+        score: 0,
+    };
+    let mut out = vec![blank; pairs.len()];
+    for p in pairs {
+        let place = &mut next[find(&mut parent, p.a) as usize];
+        out[*place] = *p;
+        *place += 1;
+    }
+    Components { pairs: out, ends }
 }
 
 /// For every row the row that stands for its cluster: the first of it by name.
@@ -70,7 +112,7 @@ pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usi
         .collect();
     let parts = components(rows, &kept);
     let found = parallel::flat(threads, parts.len(), 256, |range| {
-        parts[range].iter().flat_map(|p| one(p, ask)).collect()
+        range.flat_map(|i| one(parts.of(i), ask)).collect()
     });
     let mut out: Vec<u32> = (0..rows as u32).collect();
     for (row, head) in found {
@@ -157,7 +199,7 @@ fn may_join(x: &[usize], y: &[usize], rows: &[u32], ask: &Ask<'_>) -> bool {
     let (mut sum, mut pairs) = (0_i64, 0);
     for i in x.iter().take(SPEAKERS) {
         for j in y.iter().take(SPEAKERS) {
-            let apart = (ask.score)(rows[*i], rows[*j]).saturating_sub(ask.threshold);
+            let apart = (ask.score)(rows[*i], rows[*j]).saturating_sub(ask.balance);
             sum += i64::from(apart.clamp(-ask.cap, ask.cap));
             pairs += 1;
         }

@@ -6,7 +6,10 @@
 //! Where even those are crowded, rows are put in order of their texts and each meets its
 //! neighbours (the sorted neighbourhood of Hernández and Stolfo, 1995).
 
+use smallvec::SmallVec;
+
 use super::{
+    blocks::{self, Pairs},
     cells::Cells,
     kinds::Semantic,
     parallel::{self, hash, mix},
@@ -22,8 +25,6 @@ const NEIGHBOURS: usize = 8;
 const CROWDED: usize = 8;
 /// Most keys of a row.
 const MOST: usize = 48;
-/// Number of parts that keys are spread over.
-pub(super) const SHARDS: usize = 64;
 
 /// What blocking did, for reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,59 +43,25 @@ pub struct BlockingReport {
     pub pairs: u64,
 }
 
-/// Rows with a key, by shards of the key.
-pub(super) type Shards = Vec<Vec<(u64, u32)>>;
-
-/// Joins the shards of all pieces and sorts each.
-pub(super) fn sort_into(shards: Vec<Shards>, threads: usize) -> Shards {
-    let mut by_shard: Vec<Vec<Vec<(u64, u32)>>> = (0..SHARDS).map(|_| Vec::new()).collect();
-    for piece in shards {
-        for (s, list) in piece.into_iter().enumerate() {
-            by_shard[s].push(list);
-        }
-    }
-    let by_shard: Vec<_> = by_shard.into_iter().map(std::sync::Mutex::new).collect();
-    parallel::map(threads, SHARDS, |s| {
-        let lists = std::mem::take(
-            &mut *by_shard[s]
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
-        let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-        for l in lists {
-            all.extend(l);
-        }
-        all.sort_unstable();
-        all.dedup();
-        all
-    })
-}
-
-/// Calls `each` with the key and rows of every block of two and more.
-pub(super) fn blocks(sorted: &[(u64, u32)], mut each: impl FnMut(u64, &[(u64, u32)])) {
-    for block in sorted.chunk_by(|a, b| a.0 == b.0) {
-        if block.len() > 1 {
-            each(block[0].0, block);
-        }
+impl BlockingReport {
+    /// Adds what another part of the keys gave, but for its pairs, which may be here already.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.blocks += other.blocks;
+        self.refined += other.refined;
+        self.generic += other.generic;
+        self.neighbourhoods += other.neighbourhoods;
+        self.largest = self.largest.max(other.largest);
     }
 }
 
 /// Whether two rows may meet at all.
 pub(super) type MayMeet<'a> = dyn Fn(u32, u32) -> bool + Sync + 'a;
 
-/// Adds every two rows of a block that may meet.
-pub(super) fn all_pairs(block: &[(u64, u32)], may: &MayMeet<'_>, out: &mut Vec<u64>) {
-    for (i, x) in block.iter().enumerate() {
-        for y in &block[i + 1..] {
-            if may(x.1, y.1) {
-                out.push(pack(x.1, y.1));
-            }
-        }
-    }
-}
-
-pub(super) fn pack(a: u32, b: u32) -> u64 {
-    u64::from(a.min(b)) << 32 | u64::from(a.max(b))
+/// What one group of keys gives.
+struct Found {
+    pairs: Pairs,
+    crowded: Vec<u64>,
+    report: BlockingReport,
 }
 
 /// Every two rows that may be one thing, once, ascending.
@@ -110,97 +77,88 @@ pub(super) fn candidates(
     let piece = 16_384;
     let pieces = rows.div_ceil(piece);
     let span = |i: usize| i * piece..((i + 1) * piece).min(rows);
-    let first = sort_into(
-        parallel::map(threads, pieces, |i| {
-            let mut out: Shards = vec![Vec::new(); SHARDS];
-            let mut keys = Vec::with_capacity(MOST);
-            for row in span(i) {
-                of_row(columns, more, row, &mut keys);
-                for k in &keys {
-                    out[(*k % SHARDS as u64) as usize].push((*k, row as u32));
+    let none = || Found {
+        pairs: Pairs::new(rows),
+        crowded: Vec::new(),
+        report: BlockingReport::default(),
+    };
+    let first: Vec<Vec<(u64, u32)>> = parallel::map(threads, pieces, |i| {
+        let mut out = Vec::new();
+        let mut keys = Vec::with_capacity(MOST);
+        for row in span(i) {
+            of_row(columns, more, row, &mut keys);
+            out.extend(keys.iter().map(|k| (*k, row as u32)));
+        }
+        out
+    });
+    let entries = |i: usize| first[i].iter().copied();
+    let mut found = blocks::by_key(threads, pieces, entries, none, |out, key, block| {
+        out.report.blocks += 1;
+        out.report.largest = out.report.largest.max(block.len() as u64);
+        if block.len() <= BLOCK {
+            out.pairs.every_two(block, may);
+        } else {
+            out.report.refined += 1;
+            out.crowded.push(key);
+        }
+    });
+    let crowded: std::collections::HashSet<u64> = found
+        .iter()
+        .flat_map(|f| f.crowded.iter().copied())
+        .collect();
+    let second: Vec<Vec<(u64, u32)>> = parallel::map(threads, pieces, |i| {
+        let mut out = Vec::new();
+        for of_row in first[i].chunk_by(|a, b| a.1 == b.1) {
+            let row = of_row[0].1;
+            let keys = of_row.iter().map(|x| x.0).filter(|k| crowded.contains(k));
+            let keys: SmallVec<[u64; CROWDED]> = keys.take(CROWDED).collect();
+            if let [one] = keys.as_slice() {
+                // Its only crowded key: it meets its neighbours there.
+                out.push((*one, row));
+            }
+            for (x, a) in keys.iter().enumerate() {
+                for b in &keys[x + 1..] {
+                    out.push((mix(*a ^ b.rotate_left(17)), row));
                 }
             }
-            out
-        }),
-        threads,
-    );
-    let mut report = BlockingReport::default();
-    let found = parallel::map(threads, SHARDS, |s| {
-        let (mut pairs, mut crowded, mut n, mut most) = (Vec::new(), Vec::new(), 0, 0);
-        blocks(&first[s], |key, block| {
-            n += 1;
-            most = most.max(block.len());
-            if block.len() <= BLOCK {
-                all_pairs(block, may, &mut pairs);
-            } else {
-                crowded.push(key);
-            }
-        });
-        pairs.sort_unstable();
-        pairs.dedup();
-        (pairs, crowded, n, most)
+        }
+        out
     });
     drop(first);
-    let mut pairs: Vec<u64> = Vec::new();
-    let mut crowded = std::collections::HashSet::new();
-    for (mut p, c, n, most) in found {
-        pairs.append(&mut p);
-        report.blocks += n;
-        report.refined += c.len() as u64;
-        report.largest = report.largest.max(most as u64);
-        crowded.extend(c);
-    }
-    let second = sort_into(
-        parallel::map(threads, pieces, |i| {
-            let mut out: Shards = vec![Vec::new(); SHARDS];
-            let mut keys = Vec::with_capacity(MOST);
-            for row in span(i) {
-                of_row(columns, more, row, &mut keys);
-                keys.retain(|k| crowded.contains(k));
-                keys.truncate(CROWDED);
-                if let [one] = keys.as_slice() {
-                    // Its only crowded key: it meets its neighbours there.
-                    out[(*one % SHARDS as u64) as usize].push((*one, row as u32));
-                }
-                for (x, a) in keys.iter().enumerate() {
-                    for b in &keys[x + 1..] {
-                        let k = mix(*a ^ b.rotate_left(17));
-                        out[(k % SHARDS as u64) as usize].push((k, row as u32));
-                    }
-                }
-            }
-            out
-        }),
-        threads,
-    );
     let text_order = text_order(columns, ranks);
-    let found = parallel::map(threads, SHARDS, |s| {
-        let (mut pairs, mut hoods) = (Vec::new(), 0);
-        let mut order: Vec<(u32, u32)> = Vec::new();
-        blocks(&second[s], |_, block| {
+    let entries = |i: usize| second[i].iter().copied();
+    found.extend(blocks::by_key(
+        threads,
+        pieces,
+        entries,
+        none,
+        |out, _, block| {
             if block.len() <= REFINED {
-                all_pairs(block, may, &mut pairs);
+                out.pairs.every_two(block, may);
                 return;
             }
-            hoods += 1;
-            order.clear();
-            order.extend(block.iter().map(|b| (text_order[b.1 as usize], b.1)));
+            out.report.neighbourhoods += 1;
+            let mut order: Vec<(u32, u32)> = block
+                .iter()
+                .map(|r| (text_order[*r as usize], *r))
+                .collect();
             order.sort_unstable();
             for (i, x) in order.iter().enumerate() {
                 let near = order[i + 1..].iter().take(NEIGHBOURS);
-                pairs.extend(near.filter(|y| may(x.1, y.1)).map(|y| pack(x.1, y.1)));
+                for y in near.filter(|y| may(x.1, y.1)) {
+                    out.pairs.push(x.1, y.1);
+                }
             }
-        });
-        pairs.sort_unstable();
-        pairs.dedup();
-        (pairs, hoods)
-    });
-    for (mut p, hoods) in found {
-        pairs.append(&mut p);
-        report.neighbourhoods += hoods;
+        },
+    ));
+    drop(second);
+    let mut report = BlockingReport::default();
+    let mut pairs = Vec::with_capacity(found.len());
+    for f in found {
+        report.add(&f.report);
+        pairs.push(f.pairs);
     }
-    pairs.sort_unstable();
-    pairs.dedup();
+    let pairs = blocks::distinct(threads, pairs).concat();
     report.pairs = pairs.len() as u64;
     (pairs, report)
 }
@@ -268,7 +226,17 @@ fn of_row(columns: &[Cells], more: &[Vec<usize>], row: usize, out: &mut Vec<u64>
 
 fn of_words(cells: &Cells, value: u32, seed: u64, out: &mut Vec<u64>) {
     let mut rare = [(u32::MAX, u32::MAX); 5];
+    let mut codes = 0;
     for &w in cells.word_ids(value) {
+        if cells.vocabulary.code[w as usize] && codes < 3 {
+            // The same model, with other letters behind.
+            let stem = super::similar::stem(cells.vocabulary.word(w));
+            if stem.len() >= 4 {
+                codes += 1;
+                let sum = |h: u64, c: &char| mix(h ^ u64::from(*c));
+                out.push(stem.iter().fold(mix(seed + 10), sum));
+            }
+        }
         let mut new = (cells.word_rows[w as usize], w);
         // A word of one row finds nobody.
         if new.0 < 2 {

@@ -5,7 +5,7 @@
 //! | [`kinds`] | semantic types: what a column means |
 //! | [`table`] | rows of text in memory |
 //! | `values`, `scripts`, `cells` | standardized columns: every distinct value once |
-//! | `keys` | candidate pairs; crowded blocks are refined |
+//! | `keys`, `blocks` | candidate pairs; crowded blocks are refined |
 //! | `levels`, `similar` | comparing two rows: integers, nothing allocated |
 //! | `train`, [`model`] | weights learned without labels, and their file |
 //! | [`group`] | clustering of scored pairs |
@@ -23,6 +23,7 @@ pub mod organizations;
 pub mod parallel;
 pub mod table;
 
+mod blocks;
 mod cells;
 mod explain;
 mod keys;
@@ -176,7 +177,7 @@ pub fn resolve_table(
     }
     let by_rules = match options.engine {
         Engine::Auto => {
-            let fits = || organizations::fits(table, options.mode);
+            let fits = || organizations::fits(table, options.mode, options.threads);
             model.is_none() && (expert.rules.is_some() || fits())
         }
         Engine::Organization => true,

@@ -5,14 +5,18 @@
 //! values are marked, and components are clustered apart, which gives the same clusters. A test
 //! proves that both give the same.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use jinke_types::{Address, Datum, PartyKind, Value, attribute};
 
 use super::{
     At, Options, Outcome, Phase, Progress, Semantic, Table,
+    blocks::{self, Pairs},
     group::{self, Scored},
-    keys::{self, BlockingReport, SHARDS, Shards},
+    keys::BlockingReport,
     model::Mode,
     parallel,
     scripts::is_eastern,
@@ -21,9 +25,13 @@ use crate::{
     NothingGeneric,
     block::{BlockState, Holder, pairs_of, place_of},
     cluster::{Edge, partition},
-    compare::score,
+    compare::{Sketch, Weights, score},
     rules::RuleSet,
-    standardize::{Draft, Hashes, RULE_BITS, Standardized, address, region::Region, text::is_han},
+    standardize::{
+        Draft, Hashes, RULE_BITS, Standardized, address,
+        region::Region,
+        text::{ByChar, is_han},
+    },
 };
 
 const PIECE: usize = 4096;
@@ -45,10 +53,29 @@ const CHINESE: &[&str] = &[
     "酒楼",
 ];
 
+/// [`CHINESE`] by the first character.
+static SAYING: LazyLock<ByChar<Vec<&str>>> = LazyLock::new(|| {
+    let mut by: BTreeMap<char, Vec<&str>> = BTreeMap::new();
+    for word in CHINESE {
+        by.entry(word.chars().next().unwrap_or_default())
+            .or_default()
+            .push(word);
+    }
+    ByChar::new(by)
+});
+
+/// Whether a name says in Chinese what kind of business it is.
+fn says_what_it_is(name: &str) -> bool {
+    name.char_indices().any(|(i, c)| {
+        let words = SAYING.get(c).into_iter().flatten();
+        words.into_iter().any(|w| name[i..].starts_with(w))
+    })
+}
+
 /// Whether a table is one of Chinese business customers: it has a column of organization names,
 /// at least half of the names are Chinese and few Japanese or Korean, a tenth say in Chinese
 /// what they are, and sources may hold duplicates.
-pub fn fits(table: &Table, mode: Mode) -> bool {
+pub fn fits(table: &Table, mode: Mode, threads: usize) -> bool {
     let Some(c) = table
         .columns
         .iter()
@@ -56,20 +83,24 @@ pub fn fits(table: &Table, mode: Mode) -> bool {
     else {
         return false;
     };
-    let (mut named, mut chinese, mut eastern, mut saying) = (0_u64, 0_u64, 0_u64, 0_u64);
-    for row in 0..table.len() {
-        let name = table.cell(row, c);
-        named += u64::from(!name.is_empty());
-        let han = name.chars().any(is_han);
-        chinese += u64::from(han);
-        eastern += u64::from(han && is_eastern(name));
-        saying += u64::from(han && CHINESE.iter().any(|w| name.contains(w)));
+    if mode == Mode::Link {
+        return false;
     }
-    mode != Mode::Link
-        && named > 0
-        && chinese * 2 >= named
-        && eastern * 10 < named
-        && saying * 10 >= named
+    let counts = parallel::map(threads, table.len().div_ceil(PIECE), |p| {
+        let mut counts = [0_u64; 4];
+        for row in p * PIECE..((p + 1) * PIECE).min(table.len()) {
+            let name = table.cell(row, c);
+            let han = name.chars().any(is_han);
+            counts[0] += u64::from(!name.is_empty());
+            counts[1] += u64::from(han);
+            counts[2] += u64::from(han && is_eastern(name));
+            counts[3] += u64::from(han && says_what_it_is(name));
+        }
+        counts
+    });
+    let sum = |i: usize| counts.iter().map(|c| c[i]).sum::<u64>();
+    let [named, chinese, eastern, saying] = [0, 1, 2, 3].map(sum);
+    named > 0 && chinese * 2 >= named && eastern * 10 < named && saying * 10 >= named
 }
 
 /// The values of a row, as a connector would deliver them. Columns of type `city` are the parts
@@ -299,26 +330,31 @@ pub fn resolve(
         piece
     });
     progress(Phase::Block, 0, rows as u64);
-    let (pairs, generic, blocking) = block(&pieces, &rules, threads);
-    mark(&mut pieces, generic);
-    for p in &mut pieces {
-        p.hashes = Vec::new();
-        p.ends = Vec::new();
-        p.cores = Vec::new();
-        p.places = Vec::new();
-    }
-    progress(Phase::Compare, 0, pairs.len() as u64);
+    let (mut pairs, generic, blocking) = block(&pieces, &rules, threads);
+    mark(&mut pieces, &generic, threads);
+    drop(generic);
+    progress(Phase::Compare, 0, blocking.pairs);
     let record = |r: u32| &pieces[r as usize / PIECE].records[r as usize % PIECE];
-    let scored: Vec<Scored> = parallel::flat(threads, pairs.len(), 16_384, |range| {
-        let each = pairs[range].iter().map(|p| ((p >> 32) as u32, *p as u32));
-        each.map(|(a, b)| Scored {
+    let sketches: Vec<Vec<Sketch>> = parallel::map(threads, count, |i| {
+        pieces[i].records.iter().map(Sketch::of).collect()
+    });
+    let sketch = |r: u32| &sketches[r as usize / PIECE][r as usize % PIECE];
+    let weights = Weights::new(&rules);
+    let scored: Vec<Scored> = parallel::map_mut(threads, &mut pairs, |pairs| {
+        let each = std::mem::take(pairs).into_iter().map(blocks::unpack);
+        // Most pairs are far from the threshold, as little of them tells.
+        let near =
+            each.filter(|(a, b)| weights.most(sketch(*a), sketch(*b)) >= rules.thresholds.review);
+        near.map(|(a, b)| Scored {
             a,
             b,
             score: score(record(a), record(b), &NothingGeneric, &rules),
         })
         .filter(|s| s.score >= rules.thresholds.review)
-        .collect()
-    });
+        .collect::<Vec<Scored>>()
+    })
+    .concat();
+    drop((pairs, sketches));
     progress(Phase::Cluster, 0, scored.len() as u64);
     let mut balance = rules.clone();
     balance.thresholds.merge = rules.thresholds.review;
@@ -341,6 +377,8 @@ pub fn resolve(
         ranks
     };
     let reviews = group::reviews(&scored, &merged, rules.thresholds.review, &ranks(&scored));
+    // Millions of small texts: one thread would take its time.
+    parallel::map_mut(threads, &mut pieces, |p| p.records = Vec::new());
     Outcome {
         heads: match options.at {
             At::Balance => heads,
@@ -356,83 +394,104 @@ pub fn resolve(
     }
 }
 
-/// Pairs that share a key which is not generic, rows with their generic keys, and a report.
+/// What one group of keys gives.
+struct Found {
+    pairs: Pairs,
+    /// Rows with their generic keys.
+    generic: Vec<(u32, u64)>,
+    report: BlockingReport,
+}
+
+/// Pairs that share a key which is not generic, in lists, rows with their generic keys, and a
+/// report.
 fn block(
     pieces: &[Piece],
     rules: &RuleSet,
     threads: usize,
-) -> (Vec<u64>, Vec<(u32, u64)>, BlockingReport) {
-    let shards = parallel::map(threads, pieces.len(), |i| {
-        let mut out: Shards = vec![Vec::new(); SHARDS];
-        for r in 0..pieces[i].records.len() {
-            for h in pieces[i].keys(r) {
-                out[(h >> 58) as usize].push((*h, (i * PIECE + r) as u32));
+) -> (Vec<Vec<u64>>, Vec<(u32, u64)>, BlockingReport) {
+    let rows = pieces.iter().map(|p| p.records.len()).sum();
+    let none = || Found {
+        pairs: Pairs::new(rows),
+        generic: Vec::new(),
+        report: BlockingReport::default(),
+    };
+    let entries = |p: usize| {
+        let each = (0..pieces[p].records.len()).map(move |i| (p, i));
+        each.flat_map(|(p, i)| {
+            let row = (p * PIECE + i) as u32;
+            pieces[p].keys(i).iter().map(move |h| (*h, row))
+        })
+    };
+    let found = blocks::by_key(threads, pieces.len(), entries, none, |out, key, block| {
+        let Some(rule) = rules.keys.get((key & RULE) as usize) else {
+            return;
+        };
+        out.report.blocks += 1;
+        out.report.largest = out.report.largest.max(block.len() as u64);
+        if block.len() <= rule.max_records.min(rule.max_cores) {
+            // Open whatever the cores are.
+            out.pairs.every_two(block, &|_, _| true);
+            return;
+        }
+        let mut members: Vec<Holder> = Vec::with_capacity(block.len());
+        members.extend(block.iter().map(|row| {
+            let (piece, i) = (&pieces[*row as usize / PIECE], *row as usize % PIECE);
+            Holder {
+                core: piece.cores[i],
+                place: piece.places[i],
+                id: u64::from(*row),
+            }
+        }));
+        let pairs = &mut out.pairs;
+        let state = pairs_of(rule, &mut members, |a, b| pairs.push(a as u32, b as u32));
+        match state {
+            BlockState::Open => {}
+            BlockState::Crowded => out.report.refined += 1,
+            BlockState::Generic => {
+                out.report.generic += 1;
+                out.generic.extend(block.iter().map(|row| (*row, key)));
             }
         }
-        out
     });
-    let sorted = keys::sort_into(shards, threads);
-    let found = parallel::map(threads, SHARDS, |s| {
-        let (mut pairs, mut generic) = (Vec::new(), Vec::new());
-        let (mut blocks, mut most) = (0_u64, 0);
-        let mut members: Vec<Holder> = Vec::new();
-        let mut crowded = 0_u64;
-        keys::blocks(&sorted[s], |key, block| {
-            blocks += 1;
-            most = most.max(block.len());
-            members.clear();
-            members.extend(block.iter().map(|b| {
-                let (piece, i) = (&pieces[b.1 as usize / PIECE], b.1 as usize % PIECE);
-                Holder {
-                    core: piece.cores[i],
-                    place: piece.places[i],
-                    id: u64::from(b.1),
-                }
-            }));
-            let Some(rule) = rules.keys.get((key & RULE) as usize) else {
-                return;
-            };
-            let state = pairs_of(rule, &mut members, |a, b| {
-                pairs.push(keys::pack(a as u32, b as u32));
-            });
-            match state {
-                BlockState::Open => {}
-                BlockState::Crowded => crowded += 1,
-                BlockState::Generic => generic.extend(block.iter().map(|b| (b.1, key))),
-            }
-        });
-        pairs.sort_unstable();
-        pairs.dedup();
-        (pairs, generic, blocks, most, crowded)
-    });
-    let (mut pairs, mut generic) = (Vec::new(), Vec::new());
+    let (mut pairs, mut generic) = (Vec::with_capacity(found.len()), Vec::new());
     let mut report = BlockingReport::default();
-    for (mut p, mut g, n, most, crowded) in found {
-        pairs.append(&mut p);
-        report.blocks += n;
-        report.largest = report.largest.max(most as u64);
-        report.refined += crowded;
-        report.generic += g.chunk_by(|a, b| a.1 == b.1).count() as u64;
-        generic.append(&mut g);
+    for mut f in found {
+        report.add(&f.report);
+        generic.append(&mut f.generic);
+        pairs.push(f.pairs);
     }
-    pairs.sort_unstable();
-    pairs.dedup();
-    report.pairs = pairs.len() as u64;
+    let pairs = blocks::distinct(threads, pairs);
+    report.pairs = pairs.iter().map(|p| p.len() as u64).sum();
     generic.sort_unstable();
     (pairs, generic, report)
 }
 
-fn mark(pieces: &mut [Piece], generic: Vec<(u32, u64)>) {
-    for of_row in generic.chunk_by(|a, b| a.0 == b.0) {
-        let row = of_row[0].0 as usize;
-        let piece = &mut pieces[row / PIECE];
-        let hashes = piece.keys(row % PIECE).to_vec();
-        piece.records[row % PIECE].mark_generic(|k| {
-            hashes
-                .get(usize::from(k))
-                .is_some_and(|h| of_row.iter().any(|g| g.1 == *h))
-        });
+/// Marks the values whose keys are generic, and lets go of what blocking alone needs.
+fn mark(pieces: &mut [Piece], generic: &[(u32, u64)], threads: usize) {
+    let mut rest = generic;
+    let mut work = Vec::with_capacity(pieces.len());
+    for (i, piece) in pieces.iter_mut().enumerate() {
+        let end = ((i + 1) * PIECE) as u64;
+        let (mine, later) = rest.split_at(rest.partition_point(|g| u64::from(g.0) < end));
+        rest = later;
+        work.push((piece, mine));
     }
+    parallel::map_mut(threads, &mut work, |(piece, generic)| {
+        for of_row in generic.chunk_by(|a, b| a.0 == b.0) {
+            let row = of_row[0].0 as usize % PIECE;
+            let from = if row == 0 { 0 } else { piece.ends[row - 1] };
+            let hashes = &piece.hashes[from as usize..piece.ends[row] as usize];
+            piece.records[row].mark_generic(|k| {
+                hashes
+                    .get(usize::from(k))
+                    .is_some_and(|h| of_row.iter().any(|g| g.1 == *h))
+            });
+        }
+        piece.hashes = Vec::new();
+        piece.ends = Vec::new();
+        piece.cores = Vec::new();
+        piece.places = Vec::new();
+    });
 }
 
 /// Clusters each component of the scored pairs apart, by two rule sets.
@@ -445,10 +504,28 @@ fn components<'a>(
 ) -> [Vec<u32>; 2] {
     let alone: Vec<u32> = (0..table.len() as u32).collect();
     let mut heads = [alone.clone(), alone];
-    let parts = super::group::components(table.len(), scored);
+    let parts = group::components(table.len(), scored);
     let found: Vec<(usize, u32, u32)> = parallel::flat(threads, parts.len(), 512, |range| {
         let mut out = Vec::new();
-        for part in &parts[range] {
+        for part in range.map(|i| parts.of(i)) {
+            if let [p] = part {
+                // Two rows, as in most components.
+                let name = |row: u32| table.name(row as usize);
+                let swap = name(p.a) > name(p.b);
+                let (head, other) = if swap { (p.b, p.a) } else { (p.a, p.b) };
+                let records = [record(head), record(other)];
+                let mut edge = [Edge {
+                    a: 0,
+                    b: 1,
+                    score: p.score,
+                }];
+                for (at, rules) in rules.iter().enumerate() {
+                    if partition(&records, &mut edge, rules).len() == 1 {
+                        out.push((at, other, head));
+                    }
+                }
+                continue;
+            }
             let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
             rows.sort_unstable();
             rows.dedup();

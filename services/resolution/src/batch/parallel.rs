@@ -32,6 +32,18 @@ pub fn map<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sy
     done.into_iter().map(|x| x.1).collect()
 }
 
+/// [`map`] over the items of a list, each of which `work` may change.
+pub fn map_mut<I: Send, T: Send>(
+    threads: usize,
+    items: &mut [I],
+    work: impl Fn(&mut I) -> T + Sync,
+) -> Vec<T> {
+    let items: Vec<Mutex<&mut I>> = items.iter_mut().map(Mutex::new).collect();
+    map(threads, items.len(), |i| {
+        work(&mut items[i].lock().unwrap_or_else(PoisonError::into_inner))
+    })
+}
+
 /// [`map`] over pieces of at most `size` of the indices below `count`, joined.
 pub fn flat<T: Send>(
     threads: usize,
@@ -47,6 +59,28 @@ pub fn flat<T: Send>(
         out.append(&mut p);
     }
     out
+}
+
+/// Sorts a list. Equal items must not be told apart by anyone.
+pub fn sort<T: Ord + Send>(threads: usize, list: &mut [T]) {
+    sort_by(threads, list, T::cmp);
+}
+
+/// [`sort`] by an order.
+pub fn sort_by<T: Send>(
+    threads: usize,
+    list: &mut [T],
+    order: impl Fn(&T, &T) -> std::cmp::Ordering + Sync,
+) {
+    if threads <= 1 || list.len() < 4096 {
+        list.sort_unstable_by(order);
+        return;
+    }
+    let size = list.len().div_ceil(threads);
+    let mut runs: Vec<&mut [T]> = list.chunks_mut(size).collect();
+    map_mut(threads, &mut runs, |run| run.sort_unstable_by(&order));
+    // A stable sort finds the runs and only merges them.
+    list.sort_by(order);
 }
 
 /// Mixes a number; every bit of the input moves every bit of the result (splitmix64 of
@@ -70,4 +104,32 @@ pub fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     word[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
     mix(h ^ u64::from_le_bytes(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_never_show() {
+        let numbers: Vec<u64> = (0..20_000).map(|i| mix(i) % 900).collect();
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        for threads in [1, 2, 7] {
+            let mut list = numbers.clone();
+            sort(threads, &mut list);
+            assert_eq!(list, sorted);
+            assert_eq!(
+                map(threads, 100, |i| i * 2),
+                (0..100).map(|i| i * 2).collect::<Vec<_>>()
+            );
+            let halves = map_mut(threads, &mut list, |n| {
+                *n /= 2;
+                *n
+            });
+            assert_eq!(halves, list);
+            let odd = flat(threads, 50, 7, |r| r.filter(|i| i % 2 == 1).collect());
+            assert_eq!(odd, (0..25).map(|i| 2 * i + 1).collect::<Vec<_>>());
+        }
+    }
 }

@@ -1,12 +1,23 @@
 //! A table to be resolved: rows of text in memory, piece by piece.
 
-use super::kinds::Semantic;
+use super::{kinds::Semantic, parallel};
 
 /// Most columns of a table that take part.
 pub const MAX_COLUMNS: usize = 16;
 /// Most characters of a value that are kept; the rest is cut.
 pub const MAX_CELL: usize = 4096;
 const PIECE: usize = 8192;
+/// Every so many rows it is noted in which piece they are.
+const STEP: usize = 512;
+
+/// At most [`MAX_CELL`] characters of a value.
+fn cut(cell: &str) -> &str {
+    if cell.len() <= MAX_CELL {
+        return cell;
+    }
+    let end = cell.char_indices().nth(MAX_CELL);
+    end.map_or(cell, |(i, _)| &cell[..i])
+}
 
 /// A column that takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +32,12 @@ pub struct Column {
 struct Piece {
     text: String,
     ends: Vec<u32>,
+    /// Its first row, and the one after its last.
+    rows: std::ops::Range<usize>,
 }
 
-/// Rows of text. Cells are kept one behind the other in pieces of some thousand rows, so that
-/// a row costs its text and four bytes a cell.
+/// Rows of text. Cells are kept one behind the other in pieces of at most some thousand rows, so
+/// that a row costs its text and four bytes a cell, and tables are joined without copying.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Columns that take part, in the order of cells.
@@ -33,6 +46,8 @@ pub struct Table {
     pub sources: Vec<String>,
     source_of: Vec<u32>,
     pieces: Vec<Piece>,
+    /// The piece that holds every [`STEP`]th row: a row is in it or in one soon after.
+    piece_of: Vec<u32>,
     width: usize,
 }
 
@@ -58,44 +73,63 @@ impl Table {
 
     /// Adds a row: its source, its key there, and one cell per column; missing cells are blank.
     pub fn push<'a>(&mut self, source: u32, key: &'a str, cells: impl Iterator<Item = &'a str>) {
-        if self.source_of.len().is_multiple_of(PIECE) {
-            if let Some(last) = self.pieces.last_mut() {
-                last.text.shrink_to_fit();
-            }
-            self.pieces.push(Piece::default());
+        let row = self.len();
+        if self.pieces.last().is_none_or(|p| p.rows.len() >= PIECE) {
+            self.shrink();
+            self.pieces.push(Piece {
+                rows: row..row,
+                ..Piece::default()
+            });
         }
         self.source_of.push(source);
+        self.find_pieces();
         let Some(piece) = self.pieces.last_mut() else {
             return;
         };
+        piece.rows.end = row + 1;
         let mut cells = std::iter::once(key).chain(cells);
         for _ in 0..self.width {
-            let cell = cells.next().unwrap_or("").trim();
-            let cut = cell
-                .char_indices()
-                .nth(if cell.len() > MAX_CELL {
-                    MAX_CELL
-                } else {
-                    cell.len()
-                })
-                .map_or(cell, |(i, _)| &cell[..i]);
-            piece.text.push_str(cut);
+            piece.text.push_str(cut(cells.next().unwrap_or("").trim()));
             piece
                 .ends
                 .push(u32::try_from(piece.text.len()).unwrap_or(u32::MAX));
         }
     }
 
-    /// Adds the rows of another table with the same columns.
-    pub fn append(&mut self, other: &Self) {
-        let map: Vec<u32> = other.sources.iter().map(|s| self.source(s)).collect();
-        for row in 0..other.len() {
-            self.push(
-                map[other.source_of[row] as usize],
-                other.key(row),
-                (0..other.columns.len()).map(|c| other.cell(row, c)),
-            );
+    /// Notes the last piece for the steps its rows begin.
+    fn find_pieces(&mut self) {
+        let last = self.pieces.len().saturating_sub(1) as u32;
+        self.piece_of.resize(self.len().div_ceil(STEP), last);
+    }
+
+    /// Gives back what the last piece has too much.
+    fn shrink(&mut self) {
+        if let Some(last) = self.pieces.last_mut() {
+            last.text.shrink_to_fit();
+            last.ends.shrink_to_fit();
         }
+    }
+
+    /// Adds the rows of another table with the same columns.
+    ///
+    /// # Panics
+    /// When it has another number of columns.
+    pub fn append(&mut self, other: Self) {
+        assert_eq!(self.width, other.width, "tables of other columns");
+        let map: Vec<u32> = other.sources.iter().map(|s| self.source(s)).collect();
+        let of = other.source_of.iter().map(|s| map[*s as usize]);
+        self.shrink();
+        let mut from = self.len();
+        self.source_of.extend(of);
+        for mut piece in other.pieces {
+            let to = from + piece.rows.len();
+            let at = self.pieces.len() as u32;
+            self.piece_of.resize(to.div_ceil(STEP), at);
+            piece.rows = from..to;
+            self.pieces.push(piece);
+            from = to;
+        }
+        self.shrink();
     }
 
     /// How many rows.
@@ -111,8 +145,12 @@ impl Table {
         self.source_of[row]
     }
     fn at(&self, row: usize, place: usize) -> &str {
-        let piece = &self.pieces[row / PIECE];
-        let i = row % PIECE * self.width + place;
+        let mut piece = self.piece_of[row / STEP] as usize;
+        while self.pieces[piece].rows.end <= row {
+            piece += 1;
+        }
+        let piece = &self.pieces[piece];
+        let i = (row - piece.rows.start) * self.width + place;
         let from = if i == 0 { 0 } else { piece.ends[i - 1] };
         &piece.text[from as usize..piece.ends[i] as usize]
     }
@@ -127,9 +165,11 @@ impl Table {
 
     /// For every row its place when rows are ordered by source name and key: by it ties are
     /// broken and samples drawn, so that the order of input never shows.
-    pub fn ranks(&self) -> Vec<u32> {
+    pub fn ranks(&self, threads: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| self.name(a as usize).cmp(&self.name(b as usize)));
+        parallel::sort_by(threads, &mut order, |&a, &b| {
+            self.name(a as usize).cmp(&self.name(b as usize))
+        });
         let mut ranks = vec![0; order.len()];
         for (r, &row) in order.iter().enumerate() {
             ranks[row as usize] = r as u32;

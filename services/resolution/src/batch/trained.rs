@@ -89,7 +89,7 @@ pub(super) fn resolve(
         cells.weigh_words(|w, _| t.words.get(w).copied().unwrap_or(t.rare_word));
     }
     progress(Phase::Block, 0, rows as u64);
-    let ranks = table.ranks();
+    let ranks = table.ranks(threads);
     let mode = model.map_or(options.mode, |m| m.mode);
     let side = |a: u32, b: u32| -> Option<u8> {
         let across = table.source_of(a as usize) != table.source_of(b as usize);

@@ -6,11 +6,14 @@
 //! A generic value counts as missing. Everything is symmetric and nothing is allocated but
 //! the list of hits.
 
+mod bound;
 mod organization;
 mod parts;
 mod person;
 
 use jinke_types::PartyKind;
+
+pub(crate) use bound::{Sketch, Weights};
 
 use crate::{block::Generic, rules::RuleSet, standardize::Standardized};
 

@@ -105,7 +105,7 @@ pub(super) const REGISTRY: &[Registered] = &[
 ];
 
 /// Levels of the name comparison, by index; lower is closer, after null.
-mod name {
+pub(super) mod name {
     pub const NULL: u8 = 0;
     pub const EXACT: u8 = 1;
     pub const CORE: u8 = 2;
@@ -314,6 +314,11 @@ fn region(a: &Standardized, b: &Standardized) -> u8 {
         .iter()
         .flat_map(|x| b.regions.iter().map(|y| x.relation(*y)))
         .max();
+    region_level(best)
+}
+
+/// The level of the closest relation of regions.
+pub(super) const fn region_level(best: Option<Relation>) -> u8 {
     match best {
         None | Some(Relation::Unknown) => 0,
         Some(Relation::SameDistrict) => 1,

@@ -7,15 +7,15 @@ use crate::batch::parallel::{hash, mix};
 /// apart without reading their texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Print {
-    full: u64,
-    core: u64,
-    sound: u64,
-    brand: u64,
-    brand_sound: u64,
+    pub(crate) full: u64,
+    pub(crate) core: u64,
+    pub(crate) sound: u64,
+    pub(crate) brand: u64,
+    pub(crate) brand_sound: u64,
     /// One bit for each character of the core.
-    letters: u64,
+    pub(crate) letters: u64,
     /// The first two characters of the core.
-    head: [char; 2],
+    pub(crate) head: [char; 2],
 }
 
 impl Print {

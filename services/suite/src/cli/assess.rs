@@ -17,7 +17,12 @@ use jinke_types::{Code, Failure};
 
 use super::{
     Outcome as Ended,
-    resolve::{input, refused, spec::Spec, text_of},
+    resolve::{
+        input, refused,
+        rows::{self, Rows},
+        spec::Spec,
+        text_of,
+    },
 };
 use crate::print::{Printer, text};
 
@@ -248,41 +253,34 @@ fn same(label: &str) -> Option<bool> {
 }
 
 fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Failure> {
-    let (utf8, mut reader) = input::open(path)?;
-    let invalid = |m: String| {
-        let message = format!("{}: {m}", path.display());
-        Failure::new(Code::InvalidArgument, "INPUT_INVALID", message)
+    let invalid = |m: String| input::failure(path, "INPUT_INVALID", m);
+    let plan = |_: &Path, header: &[String]| {
+        let at = |name: &str| {
+            let found = header.iter().position(|h| h == name);
+            found.ok_or_else(|| invalid(format!("has no column {name:?}")))
+        };
+        Ok([at("same")?, at("stratum")?, at("pairs")?, at("reviews")?])
     };
-    let header = reader.byte_headers().map_err(|e| invalid(e.to_string()))?;
-    let at = |name: &str| {
-        let found = header
-            .iter()
-            .position(|h| input::text(h, utf8).trim() == name);
-        found.ok_or_else(|| invalid(format!("has no column {name:?}")))
+    let take = |places: &[usize; 4], rows: &mut Rows<'_>| {
+        let mut out = Vec::new();
+        while rows.advance() {
+            out.push(places.map(|i| rows.get(i).trim().to_owned()));
+        }
+        out
     };
-    let (label_at, stratum_at) = (at("same")?, at("stratum")?);
-    let (pairs_at, reviews_at) = (at("pairs")?, at("reviews")?);
+    let number = |text: &str| {
+        let number = text.parse::<u64>();
+        number.map_err(|_| invalid(format!("{text:?} is no number")))
+    };
     let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
     let mut reviews = 0_u64;
-    for row in reader.byte_records() {
-        let row = row.map_err(|e| invalid(e.to_string()))?;
-        let get = |i: usize| {
-            input::text(row.get(i).unwrap_or_default(), utf8)
-                .trim()
-                .to_owned()
-        };
-        let number = |i: usize| {
-            let text = get(i);
-            text.parse::<u64>()
-                .map_err(|_| invalid(format!("{text:?} is no number")))
-        };
-        let name = get(stratum_at);
-        let pairs = number(pairs_at)?;
-        reviews = number(reviews_at)?;
+    let files = rows::read(&[path], 1, plan, take)?;
+    for [label, name, pairs, of] in files.into_iter().flat_map(|f| f.1).flatten() {
+        reviews = number(&of)?;
         let s = strata.entry(name.clone()).or_default();
-        s.pairs = pairs;
+        s.pairs = number(&pairs)?;
         s.joined = name.starts_with("joined");
-        if let Some(same) = same(&get(label_at)) {
+        if let Some(same) = same(&label) {
             s.labelled += 1;
             s.same += u64::from(same);
         }

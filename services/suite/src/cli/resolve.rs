@@ -4,6 +4,7 @@ pub mod input;
 pub mod output;
 pub mod parquet;
 pub mod report;
+pub mod rows;
 pub mod spec;
 
 use std::{
@@ -223,7 +224,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let outcome =
         resolve_table(&table, model.as_ref(), &expert, &options, &show).map_err(refused)?;
     watch.at("write", 0, table.len() as u64);
-    output::clusters(&args.out, &table, &outcome.heads)?;
+    output::clusters(&args.out, &table, &outcome.heads, threads)?;
     if let Some(path) = &args.model_out {
         output::whole(path, &model_text(&outcome))?;
     }
@@ -245,11 +246,11 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
             outcome.reviews.len(),
             done.as_secs_f64()
         ))?;
-        compared(args, &table, &outcome, printer)?;
+        compared(args, &table, &outcome, threads, printer)?;
         return Ok(ExitCode::SUCCESS);
     };
     watch.at("evaluate", 0, table.len() as u64);
-    let truth = output::labels_of(truth, &table)?;
+    let truth = output::labels_of(truth, &table, threads)?;
     let (pairwise, b_cubed) = output::measure(&truth, &outcome.heads);
     let (merge, _) = output::measure(&truth, &outcome.merged);
     let mut seconds = watch.seconds();
@@ -274,7 +275,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "threads": threads,
     });
     printer.raw(&line.to_string())?;
-    compared(args, &table, &outcome, printer)?;
+    compared(args, &table, &outcome, threads, printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -283,12 +284,13 @@ fn compared(
     args: &ResolveArgs,
     table: &Table,
     outcome: &Outcome,
+    threads: usize,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let Some(earlier) = &args.compare else {
         return Ok(());
     };
-    let before = output::labels_of(earlier, table)?;
+    let before = output::labels_of(earlier, table, threads)?;
     let after: Vec<usize> = outcome.heads.iter().map(|h| *h as usize).collect();
     let changes = differences(&before, &after);
     let count = |kind| changes.iter().filter(|c| c.kind == kind).count();

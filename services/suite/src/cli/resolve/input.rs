@@ -1,23 +1,18 @@
 //! Reading files into a table: CSV in UTF-8 or GB18030, of which GBK is a part, and Parquet.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::path::Path;
 
-use encoding_rs::GB18030;
-use jinke_resolution::batch::{Column, Table, parallel};
+use jinke_resolution::batch::{Table, parallel};
 use jinke_types::{Code, Failure};
 
-use super::{parquet, spec::Spec};
+use super::{
+    parquet,
+    rows::{self, Rows},
+    spec::Spec,
+};
 
-/// Longest row, in bytes, so that a file with an open quote does not fill the memory.
-const LONGEST_ROW: usize = 16 << 20;
-
-pub(super) fn failure(
+/// What is wrong with a file.
+pub(in crate::cli) fn failure(
     path: &Path,
     reason: &'static str,
     message: impl std::fmt::Display,
@@ -30,23 +25,40 @@ pub(super) fn failure(
     Failure::new(code, reason, format!("{}: {message}", path.display()))
 }
 
-/// Reads all inputs of a spec, several at a time. Rows are in the order of inputs.
+/// Reads all inputs of a spec, on several threads. Rows are in the order of inputs.
 ///
 /// # Errors
 /// `INPUT_UNREADABLE`, `INPUT_INVALID`: the file and what is wrong.
 pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
+    let is_parquet: Vec<bool> = spec.inputs.iter().map(|p| parquet::is_parquet(p)).collect();
+    let of_kind = |wanted: bool| -> Vec<&Path> {
+        let each = spec.inputs.iter().zip(&is_parquet);
+        each.filter(|(_, is)| **is == wanted)
+            .map(|(p, _)| p.as_path())
+            .collect()
+    };
+    let parquet = of_kind(true);
+    let mut parquet =
+        parallel::map(threads, parquet.len(), |i| parquet::read(parquet[i], spec)).into_iter();
+    let plan = |path: &Path, header: &[String]| Plan::new(path, header, spec);
+    let mut csv = rows::read(&of_kind(false), threads, plan, Plan::table)?.into_iter();
     let mut seen = vec![false; spec.columns.len()];
-    let parts = parallel::map(threads, spec.inputs.len(), |i| one(&spec.inputs[i], spec));
     let mut table = Table::new(spec.columns.clone());
-    for part in parts {
-        let (part, found) = part?;
+    for is_parquet in is_parquet {
+        let found = if is_parquet {
+            let Some(part) = parquet.next() else { continue };
+            let (part, found) = part?;
+            table.append(part);
+            found
+        } else {
+            let Some((plan, parts)) = csv.next() else {
+                continue;
+            };
+            plan.append(&mut table, parts);
+            plan.places.iter().map(Option::is_some).collect()
+        };
         for (s, f) in seen.iter_mut().zip(found) {
             *s |= f;
-        }
-        if table.is_empty() {
-            table = part;
-        } else {
-            table.append(&part);
         }
     }
     if let Some(i) = seen.iter().position(|s| !s) {
@@ -62,156 +74,89 @@ pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// A column of a file as text.
-pub fn text(bytes: &[u8], utf8: bool) -> Cow<'_, str> {
-    if utf8 {
-        String::from_utf8_lossy(bytes)
-    } else {
-        GB18030.decode_without_bom_handling(bytes).0
-    }
+/// What of a CSV file is read: the places of columns in it.
+struct Plan<'a> {
+    spec: &'a Spec,
+    /// The file's own name, its source when no column names one.
+    own: String,
+    source: Option<usize>,
+    key: Option<usize>,
+    places: Vec<Option<usize>>,
 }
 
-/// Opens a CSV file: whether it is UTF-8, and a reader that takes what separates fields from
-/// the first line.
-pub fn open(path: &Path) -> Result<(bool, csv::Reader<BufReader<File>>), Failure> {
-    let unreadable = |e: std::io::Error| failure(path, "INPUT_UNREADABLE", e);
-    let file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(failure(path, "INPUT_UNREADABLE", "is no file"));
-    }
-    let mut reader = BufReader::with_capacity(1 << 20, file);
-    let first = reader.fill_buf().map_err(unreadable)?;
-    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-        return Err(failure(
-            path,
-            "INPUT_INVALID",
-            "is UTF-16; save it as UTF-8 or GBK",
-        ));
-    }
-    if first.starts_with(b"PAR1") || first.starts_with(b"PK\x03\x04") {
-        return Err(failure(path, "INPUT_INVALID", "is no CSV file"));
-    }
-    let mark = if first.starts_with(&[0xef, 0xbb, 0xbf]) {
-        3
-    } else {
-        0
-    };
-    let line = first[mark..]
-        .split(|b| *b == b'\n')
-        .next()
-        .unwrap_or_default();
-    let delimiter = [b',', b'\t', b';', b'|']
-        .into_iter()
-        .max_by_key(|d| (line.iter().filter(|b| *b == d).count(), *d == b','))
-        .unwrap_or(b',');
-    let utf8 = is_utf8(&mut reader).map_err(unreadable)?;
-    let mut file = reader.into_inner();
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(mark as u64)).map_err(unreadable)?;
-    let csv = csv::ReaderBuilder::new()
-        .flexible(true)
-        .delimiter(delimiter)
-        .from_reader(BufReader::with_capacity(1 << 18, file));
-    Ok((utf8, csv))
-}
-
-/// Whether all of a file is UTF-8, in one pass with little memory.
-fn is_utf8(reader: &mut impl BufRead) -> std::io::Result<bool> {
-    let mut rest: Vec<u8> = Vec::new();
-    loop {
-        let piece = reader.fill_buf()?;
-        if piece.is_empty() {
-            return Ok(rest.is_empty());
+impl<'a> Plan<'a> {
+    fn new(path: &Path, header: &[String], spec: &'a Spec) -> Result<Self, Failure> {
+        if header.is_empty() {
+            return Err(failure(path, "INPUT_INVALID", "has no header"));
         }
-        let n = piece.len();
-        let bytes = if rest.is_empty() {
-            Cow::Borrowed(piece)
-        } else {
-            rest.extend_from_slice(piece);
-            Cow::Owned(std::mem::take(&mut rest))
-        };
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => {}
-            // The piece may end within a character.
-            Err(e) if e.error_len().is_none() => rest = bytes[e.valid_up_to()..].to_vec(),
-            Err(_) => return Ok(false),
-        }
-        reader.consume(n);
-    }
-}
-
-/// Reads one file: its rows, and which columns of the spec it has.
-fn one(path: &Path, spec: &Spec) -> Result<(Table, Vec<bool>), Failure> {
-    if parquet::is_parquet(path) {
-        return parquet::read(path, spec);
-    }
-    let (utf8, mut reader) = open(path)?;
-    let invalid = |m: String| failure(path, "INPUT_INVALID", m);
-    let header: HashMap<String, usize> = {
-        let names = reader.byte_headers().map_err(|e| invalid(e.to_string()))?;
-        let each = names.iter().enumerate();
         // Of two columns of one name the first counts.
-        each.rev()
-            .map(|(i, n)| (text(n, utf8).trim().to_owned(), i))
-            .collect()
-    };
-    let named = |name: &Option<String>, what: &str| match name {
-        None => Ok(None),
-        Some(n) => match header.get(n.trim()) {
-            Some(i) => Ok(Some(*i)),
-            None => Err(invalid(format!(
-                "has no column {n:?}, which the spec names as {what}"
-            ))),
-        },
-    };
-    let source_at = named(&spec.source, "source")?;
-    let key_at = named(&spec.key, "key")?;
-    let places: Vec<Option<usize>> = spec
-        .columns
-        .iter()
-        .map(|c: &Column| header.get(c.name.trim()).copied())
-        .collect();
-    let mut table = Table::new(spec.columns.clone());
-    let own = path
-        .file_stem()
-        .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let mut last: Option<(String, u32)> = None;
-    let mut row = csv::ByteRecord::new();
-    let mut number = 0_u64;
-    while reader
-        .read_byte_record(&mut row)
-        .map_err(|e| invalid(e.to_string()))?
-    {
-        number += 1;
-        if row.as_slice().len() > LONGEST_ROW {
-            return Err(invalid(format!(
-                "row {number} is longer than {LONGEST_ROW} bytes; is a quote left open?"
-            )));
-        }
-        let get = |i: usize| text(row.get(i).unwrap_or_default(), utf8);
-        let name = source_at.map_or(Cow::Borrowed(own.as_str()), get);
-        let source = match &last {
-            Some((n, s)) if *n == name.trim() => *s,
-            _ => {
-                let s = table.source(name.trim());
-                last = Some((name.trim().to_owned(), s));
-                s
-            }
+        let at = |name: &str| header.iter().position(|h| h == name.trim());
+        let named = |name: &Option<String>, what: &str| match name {
+            None => Ok(None),
+            Some(n) => at(n).map(Some).ok_or_else(|| {
+                let message = format!("has no column {n:?}, which the spec names as {what}");
+                failure(path, "INPUT_INVALID", message)
+            }),
         };
-        let key = key_at.map_or_else(|| Cow::Owned(number.to_string()), get);
-        let cells: Vec<Cow<'_, str>> = places
-            .iter()
-            .map(|p| p.map_or(Cow::Borrowed(""), get))
-            .collect();
-        table.push(source, &key, cells.iter().map(AsRef::as_ref));
+        Ok(Self {
+            spec,
+            own: path
+                .file_stem()
+                .map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
+            source: named(&spec.source, "source")?,
+            key: named(&spec.key, "key")?,
+            places: spec.columns.iter().map(|c| at(&c.name)).collect(),
+        })
     }
-    Ok((table, places.iter().map(Option::is_some).collect()))
+
+    /// The rows of a piece of the file.
+    fn table(&self, rows: &mut Rows<'_>) -> Table {
+        let mut table = Table::new(self.spec.columns.clone());
+        let mut last: Option<(String, u32)> = None;
+        while rows.advance() {
+            let name = self
+                .source
+                .map_or(self.own.as_str(), |i| rows.get(i))
+                .trim();
+            let source = match &last {
+                Some((n, s)) if n == name => *s,
+                _ => {
+                    let s = table.source(name);
+                    last = Some((name.to_owned(), s));
+                    s
+                }
+            };
+            let cell = |p: &Option<usize>| p.map_or("", |i| rows.get(i));
+            table.push(source, cell(&self.key), self.places.iter().map(cell));
+        }
+        table
+    }
+
+    /// Adds the pieces of the file. Rows without a key are known by their number.
+    fn append(&self, table: &mut Table, pieces: Vec<Table>) {
+        if self.key.is_some() {
+            pieces.into_iter().for_each(|p| table.append(p));
+            return;
+        }
+        let mut number = 0_u64;
+        for piece in pieces {
+            let sources: Vec<u32> = piece.sources.iter().map(|s| table.source(s)).collect();
+            for row in 0..piece.len() {
+                number += 1;
+                let source = sources[piece.source_of(row) as usize];
+                let cells = (0..piece.columns.len()).map(|c| piece.cell(row, c));
+                table.push(source, &number.to_string(), cells);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
-    use jinke_resolution::batch::{Engine, Expert, Mode, Semantic};
+    use encoding_rs::GB18030;
+    use jinke_resolution::batch::{Column, Engine, Expert, Mode, Semantic};
 
     use super::*;
 

@@ -3,18 +3,24 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufWriter, Write},
+    io::{self, Write},
     path::Path,
 };
 
 use jinke_resolution::{
     Change, ChangeKind,
-    batch::{Table, parallel::hash},
+    batch::{
+        Table,
+        parallel::{self, hash},
+    },
     evaluate::{Quality, b_cubed, pairwise},
 };
 use jinke_types::{Code, Failure};
 
-use super::input;
+use super::{
+    input,
+    rows::{self, Rows},
+};
 
 fn written(path: &Path, e: impl std::fmt::Display) -> Failure {
     Failure::new(
@@ -32,50 +38,66 @@ pub fn whole(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|e| written(path, e))
 }
 
+/// Rows written by one thread at a time.
+const ROWS: usize = 8192;
+
 /// Writes `source,source_id,cluster_id`, every row once, in the order of input. A cluster is
 /// named after its first record by source and key, so that names do not depend on that order.
 ///
 /// # Errors
 /// `OUTPUT_UNWRITABLE`.
-pub fn clusters(path: &Path, table: &Table, heads: &[u32]) -> Result<(), Failure> {
-    let fail = |e: csv::Error| written(path, e);
-    let file = File::create(path).map_err(|e| written(path, e))?;
-    let mut out = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, file));
-    out.write_record(["source", "source_id", "cluster_id"])
-        .map_err(fail)?;
+pub fn clusters(path: &Path, table: &Table, heads: &[u32], threads: usize) -> Result<(), Failure> {
     let source = |row: usize| table.sources[table.source_of(row) as usize].as_str();
     // A key may be there twice: clusters whose first records have one name are told apart.
-    let mut names: Vec<u64> = heads
-        .iter()
-        .enumerate()
-        .filter(|(row, h)| *row == **h as usize)
-        .map(|(row, _)| name_hash(source(row), table.key(row)))
-        .collect();
-    names.sort_unstable();
+    let mut names: Vec<u64> = parallel::flat(threads, heads.len(), ROWS, |rows| {
+        rows.filter(|row| *row == heads[*row] as usize)
+            .map(|row| name_hash(source(row), table.key(row)))
+            .collect()
+    });
+    parallel::sort(threads, &mut names);
     let twice: Vec<u64> = names
         .windows(2)
         .filter(|w| w[0] == w[1])
         .map(|w| w[0])
         .collect();
-    let mut name = String::new();
-    for (row, head) in heads.iter().enumerate() {
-        let head = *head as usize;
-        name.clear();
-        name.push_str(source(head));
-        name.push('/');
-        name.push_str(table.key(head));
-        if !twice.is_empty()
-            && twice
-                .binary_search(&name_hash(source(head), table.key(head)))
-                .is_ok()
-        {
-            name.push_str(&format!("#{head}"));
+    let text = |rows: std::ops::Range<usize>| -> Result<Vec<u8>, csv::Error> {
+        let mut out = csv::Writer::from_writer(Vec::with_capacity(rows.len() * 40));
+        let mut name = String::new();
+        for row in rows {
+            let head = heads[row] as usize;
+            name.clear();
+            name.push_str(source(head));
+            name.push('/');
+            name.push_str(table.key(head));
+            if !twice.is_empty()
+                && twice
+                    .binary_search(&name_hash(source(head), table.key(head)))
+                    .is_ok()
+            {
+                name.push_str(&format!("#{head}"));
+            }
+            out.write_record([source(row), table.key(row), &name])?;
         }
-        out.write_record([source(row), table.key(row), &name])
-            .map_err(fail)?;
+        out.into_inner().map_err(|e| e.into_error().into())
+    };
+    let fail = |e: io::Error| written(path, e);
+    let mut file = File::create(path).map_err(fail)?;
+    file.write_all(b"source,source_id,cluster_id\n")
+        .map_err(fail)?;
+    // A few pieces per thread at a time, so that memory does not hold the whole file.
+    let many = ROWS * 8 * threads.max(1);
+    for from in (0..heads.len()).step_by(many) {
+        let to = (from + many).min(heads.len());
+        let pieces = parallel::map(threads, (to - from).div_ceil(ROWS), |i| {
+            let from = from + i * ROWS;
+            text(from..(from + ROWS).min(to))
+        });
+        for piece in pieces {
+            let piece = piece.map_err(|e| written(path, e))?;
+            file.write_all(&piece).map_err(fail)?;
+        }
     }
-    let mut inner = out.into_inner().map_err(|e| written(path, e.error()))?;
-    inner.flush().map_err(|e| written(path, e))
+    Ok(())
 }
 
 /// Writes changes, a line per record: number and kind of the change, the record, and which of the
@@ -120,41 +142,37 @@ fn name_hash(source: &str, key: &str) -> u64 {
 ///
 /// # Errors
 /// `INPUT_UNREADABLE`, `INPUT_INVALID`.
-pub fn labels_of(path: &Path, table: &Table) -> Result<Vec<usize>, Failure> {
-    let (utf8, mut reader) = input::open(path)?;
-    let invalid = |m: String| {
-        Failure::new(
-            Code::InvalidArgument,
+pub fn labels_of(path: &Path, table: &Table, threads: usize) -> Result<Vec<usize>, Failure> {
+    let plan = |path: &Path, header: &[String]| match header.len() {
+        width @ 2..=3 => Ok(width),
+        _ => Err(input::failure(
+            path,
             "INPUT_INVALID",
-            format!("{}: {m}", path.display()),
-        )
+            "a truth file has the columns source, source_id, entity_id",
+        )),
     };
-    let width = reader
-        .byte_headers()
-        .map_err(|e| invalid(e.to_string()))?
-        .len();
-    if !(2..=3).contains(&width) {
-        return Err(invalid(
-            "a truth file has the columns source, source_id, entity_id".into(),
-        ));
-    }
+    let take = |width: &usize, rows: &mut Rows<'_>| {
+        let mut out: Vec<(u64, String)> = Vec::new();
+        while rows.advance() {
+            let name = if *width == 3 {
+                name_hash(rows.get(0).trim(), rows.get(1).trim())
+            } else {
+                hash(2, rows.get(0).trim().as_bytes())
+            };
+            out.push((name, rows.get(width - 1).trim().to_owned()));
+        }
+        out
+    };
+    let files = rows::read(&[path], threads, plan, take)?;
     let mut entities: HashMap<String, usize> = HashMap::new();
     let mut of: HashMap<u64, usize> = HashMap::new();
-    let mut row = csv::ByteRecord::new();
-    while reader
-        .read_byte_record(&mut row)
-        .map_err(|e| invalid(e.to_string()))?
-    {
-        let get = |i: usize| input::text(row.get(i).unwrap_or_default(), utf8);
-        let label = get(width - 1).trim().to_owned();
-        let next = entities.len();
-        let entity = *entities.entry(label).or_insert(next);
-        let name = if width == 3 {
-            name_hash(get(0).trim(), get(1).trim())
-        } else {
-            hash(2, get(0).trim().as_bytes())
-        };
-        of.insert(name, entity);
+    let mut width = 3;
+    for (found, pieces) in files {
+        width = found;
+        for (name, label) in pieces.into_iter().flatten() {
+            let next = entities.len();
+            of.insert(name, *entities.entry(label).or_insert(next));
+        }
     }
     let mut alone = entities.len();
     let truth: Vec<usize> = (0..table.len())
