@@ -5,6 +5,7 @@ pub mod assign;
 pub mod convert;
 pub mod follow;
 pub mod leads;
+pub mod migrate;
 pub mod opportunities;
 pub mod pipelines;
 pub mod tasks;

@@ -4,6 +4,7 @@
 mod flow;
 mod follow;
 mod hostile;
+mod hostile_rest;
 mod house;
 mod moves;
 mod outside;
