@@ -1,6 +1,8 @@
 //! The reporting service against independent oracles.
 
+mod fraction;
 mod generate;
+mod house;
 mod measures;
 mod oracle;
 mod projection;

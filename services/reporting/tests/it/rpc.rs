@@ -1,248 +1,13 @@
 //! The RPCs through tonic, with grants made up by the test: rows, masks, rows that add up, request
 //! ids, episodes that open once, reports that stay the same.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use jinke_kit::Grant;
-use jinke_reporting::{
-    config::QuestionsSection,
-    convert::pb::{
-        self, analytics_service_client::AnalyticsServiceClient,
-        analytics_service_server::AnalyticsServiceServer,
-        insight_service_client::InsightServiceClient, insight_service_server::InsightServiceServer,
-        projection_service_client::ProjectionServiceClient,
-        projection_service_server::ProjectionServiceServer,
-        report_service_client::ReportServiceClient, report_service_server::ReportServiceServer,
-        segment_service_client::SegmentServiceClient, segment_service_server::SegmentServiceServer,
-    },
-    core::Core,
-    episodes::TaskRules,
-    follow::{Follower, Step},
-    number,
-    outside::{NewTask, Outside},
-    parameters::{Parameters, Population},
-    rpc::Api,
-    store::{MIGRATIONS, database_id},
-};
-use jinke_store::{Database, keys::KeyRing, testing};
-use jinke_types::{
-    Caller, Failure, FieldClass, FieldMask, ManualClock, RowScope, SeededEntropy, Timestamp,
-};
-use tonic::{
-    Code, Request, Status,
-    service::{Interceptor, Routes, interceptor::InterceptedService},
-};
+use jinke_reporting::{convert::pb, number};
+use jinke_types::Timestamp;
+use tonic::Code;
 
-use crate::world::World;
-
-#[derive(Clone)]
-struct As(&'static str);
-
-impl Interceptor for As {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("role", self.0.parse().unwrap());
-        Ok(request)
-    }
-}
-
-#[derive(Clone)]
-struct Grants(Arc<BTreeMap<&'static str, Arc<Grant>>>);
-
-impl Interceptor for Grants {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let role = request.metadata().get("role").and_then(|r| r.to_str().ok());
-        let grant = self.0[role.unwrap_or_default()].clone();
-        request.extensions_mut().insert(grant);
-        Ok(request)
-    }
-}
-
-fn grants() -> Grants {
-    use FieldClass::{Financial, Public, Remark, SalesAmount};
-    let east = || RowScope::OrgUnits(BTreeSet::from(["orgUnits/east".to_owned()]));
-    let of = |name: &'static str, scope, mask| {
-        let caller = Caller {
-            name: format!("users/{name}"),
-            actor: None,
-        };
-        let permission = "test".to_owned();
-        (
-            name,
-            Arc::new(Grant {
-                caller,
-                permission,
-                scope,
-                mask,
-            }),
-        )
-    };
-    Grants(Arc::new(BTreeMap::from([
-        of("admin", RowScope::All, FieldMask::all()),
-        of(
-            "finance",
-            east(),
-            FieldMask::of([Public, Financial, Remark, SalesAmount]),
-        ),
-        of("sales", east(), FieldMask::of([Public])),
-        of("nobody", RowScope::None, FieldMask::default()),
-    ])))
-}
-
-/// Notes the tasks that were made.
-#[derive(Default)]
-struct Tasks(Mutex<Vec<NewTask>>);
-
-#[tonic::async_trait]
-impl Outside for Tasks {
-    async fn create_task(&self, task: NewTask) -> Result<String, Failure> {
-        let mut made = self.0.lock().unwrap();
-        if let Some(n) = made.iter().position(|t| t.origin == task.origin) {
-            return Ok(format!("tasks/{n}"));
-        }
-        made.push(task);
-        Ok(format!("tasks/{}", made.len() - 1))
-    }
-    async fn add_tag(&self, _: i64, _: &str) -> Result<(), Failure> {
-        Ok(())
-    }
-    async fn remove_tag(&self, _: i64, _: &str) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-struct House {
-    world: Arc<World>,
-    routes: Routes,
-    api: Api,
-    clock: Arc<ManualClock>,
-    tasks: Arc<Tasks>,
-}
-
-type Door = InterceptedService<Routes, As>;
-
-impl House {
-    async fn new(db: Database, seed: u64) -> Self {
-        let world = Arc::new(World::new(seed, 0));
-        world.happen(220);
-        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_785_000_000)));
-        let entropy = Arc::new(SeededEntropy::new(1));
-        let id = database_id(&db, &*entropy).await.unwrap();
-        let core = Core::new(
-            db.clone(),
-            Arc::new(KeyRing::in_memory(&SeededEntropy::new(1))),
-            clock.clone(),
-            entropy,
-            Parameters {
-                population: Population::All,
-                ..Parameters::default()
-            },
-            QuestionsSection {
-                max_facts: 100_000,
-                cached_frames: 2,
-                parallel: 2,
-            },
-            id,
-        );
-        let poll = Duration::from_secs(1);
-        let none = BTreeSet::new();
-        let follower = Follower::new(db, world.clone(), clock.clone(), none, poll);
-        follower.begin().await.unwrap();
-        let tasks = Arc::new(Tasks::default());
-        let api = Api {
-            core,
-            follower,
-            outside: tasks.clone(),
-            tasks: Arc::new(TaskRules {
-                days: 3,
-                fallback_owner: String::new(),
-            }),
-        };
-        macro_rules! server {
-            ($server:ident) => {
-                InterceptedService::new($server::new(api.clone()), grants())
-            };
-        }
-        let routes = Routes::new(server!(AnalyticsServiceServer))
-            .add_service(server!(InsightServiceServer))
-            .add_service(server!(SegmentServiceServer))
-            .add_service(server!(ReportServiceServer))
-            .add_service(server!(ProjectionServiceServer));
-        let house = Self {
-            world,
-            routes,
-            api,
-            clock,
-            tasks,
-        };
-        house.settle().await;
-        house
-    }
-
-    async fn settle(&self) {
-        for _ in 0..3_000 {
-            if self.api.follower.step().await.unwrap() == Step::Idle {
-                return;
-            }
-        }
-        panic!("the follower did not come to rest");
-    }
-
-    fn analytics(&self, role: &'static str) -> AnalyticsServiceClient<Door> {
-        AnalyticsServiceClient::with_interceptor(self.routes.clone(), As(role))
-    }
-    fn insights(&self, role: &'static str) -> InsightServiceClient<Door> {
-        InsightServiceClient::with_interceptor(self.routes.clone(), As(role))
-    }
-    fn segments(&self, role: &'static str) -> SegmentServiceClient<Door> {
-        SegmentServiceClient::with_interceptor(self.routes.clone(), As(role))
-    }
-    fn reports(&self, role: &'static str) -> ReportServiceClient<Door> {
-        ReportServiceClient::with_interceptor(self.routes.clone(), As(role))
-    }
-    fn projections(&self, role: &'static str) -> ProjectionServiceClient<Door> {
-        ProjectionServiceClient::with_interceptor(self.routes.clone(), As(role))
-    }
-
-    async fn query(
-        &self,
-        role: &'static str,
-        measures: &[&str],
-        dimensions: &[&str],
-        filter: &str,
-    ) -> Result<pb::QueryMetricsResponse, Status> {
-        let request = pb::QueryMetricsRequest {
-            measures: measures.iter().map(|m| (*m).to_owned()).collect(),
-            dimensions: dimensions.iter().map(|d| (*d).to_owned()).collect(),
-            filter: filter.to_owned(),
-            start_date: Some(date(2025, 1, 1)),
-            end_date: Some(date(2026, 12, 31)),
-            ..pb::QueryMetricsRequest::default()
-        };
-        let answer = self.analytics(role).query_metrics(request).await;
-        answer.map(tonic::Response::into_inner)
-    }
-}
-
-fn date(year: i32, month: i32, day: i32) -> jinke_proto::google::r#type::Date {
-    jinke_proto::google::r#type::Date { year, month, day }
-}
-
-fn value(v: &pb::MeasureValue) -> Option<i128> {
-    number::parse(&v.value.as_ref()?.value)
-}
-
-async fn on_each_engine(seed: u64, case: impl AsyncFn(House)) {
-    testing::on_each_engine(&MIGRATIONS, async |db| {
-        case(House::new(db, seed).await).await
-    })
-    .await;
-}
+use crate::house::{date, on_each_engine, value};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amounts_are_for_those_who_may_read_them_and_rows_for_those_who_see_them() {
@@ -292,6 +57,24 @@ async fn amounts_are_for_those_who_may_read_them_and_rows_for_those_who_see_them
             assert_eq!(insight.grade_points, 0);
             assert!(insight.rfm.is_none_or(|x| x.monetary.is_none() && x.m == 0));
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seller_reads_what_sales_may_bring_and_not_what_was_paid() {
+    on_each_engine(22, async |house| {
+        let both = ["forecast_amount", "net_revenue"];
+        let hidden = async |role| {
+            let answer = house.query(role, &both, &[], "").await.unwrap();
+            let values = answer.totals[0].values.iter();
+            values
+                .map(|v| v.null_reason == "HIDDEN")
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(hidden("sales").await, [true, true]);
+        assert_eq!(hidden("seller").await, [false, true]);
+        assert_eq!(hidden("finance").await, [false, false]);
     })
     .await;
 }
@@ -598,6 +381,20 @@ async fn reports_stay_the_same_and_belong_to_their_makers() {
             let second = download("admin", &two.name, format).await.unwrap();
             assert!(first.content.len() > 1_000 && first == second);
         }
+        // What arrives later for that day is in the next report, and never in the one that was made.
+        let kept = download("admin", &one.name, pb::ReportFormat::Html)
+            .await
+            .unwrap();
+        house.world.happen(60);
+        house.settle().await;
+        let later = create("admin").await;
+        assert_ne!(later.content_hash, one.content_hash);
+        let at = |r: &pb::Report| r.basis.as_ref().map(|b| b.timeline_position);
+        assert!(at(&later) > at(&one));
+        let again = download("admin", &one.name, pb::ReportFormat::Html)
+            .await
+            .unwrap();
+        assert_eq!(again, kept);
         let part = create("finance").await;
         assert_ne!(part.content_hash, one.content_hash);
         let refused = download("finance", &one.name, pb::ReportFormat::Html).await;

@@ -3,13 +3,29 @@
 use std::collections::HashMap;
 
 use jinke_store::{Conn, Row, args};
-use jinke_types::{Code, Failure};
+use jinke_types::{Code, Failure, Timestamp};
 
 use super::{Load, PAGE};
 use crate::{
     facts::{Interaction, Line, Opportunity, Outcome, Stages, Transaction, Transition},
     number,
 };
+
+/// Transactions by the hundreds in one row, as words: a driver spends far longer on a million rows
+/// of nine columns than both sides spend on writing and reading these. The currency, three letters
+/// or nothing, comes last.
+const PACKED: &str = "\
+    SELECT MAX(id) AS last, string_agg(CAST(id AS TEXT) || ' ' || CAST(party AS TEXT) || ' ' \
+    || CAST(source AS TEXT) || ' ' || CAST(kind AS TEXT) || ' ' || CAST(time AS TEXT) || ' ' \
+    || CAST(cancelled AS TEXT) || ' ' || CAST(units AS TEXT) || ' ' \
+    || CAST(nanos AS TEXT) || ' ' || COALESCE(currency, ''), ';') AS packed \
+    FROM (SELECT id, party, source, kind, time, cancelled, currency, units, nanos \
+    FROM transactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3) page \
+    GROUP BY id / 512 ORDER BY MAX(id)";
+
+fn damaged() -> Failure {
+    Failure::internal("a stored transaction cannot be read")
+}
 
 impl Load {
     fn spend(&mut self, rows: usize) -> Result<(), Failure> {
@@ -27,45 +43,53 @@ impl Load {
         let mut after = i64::MIN;
         loop {
             let rows = conn
-                .fetch_all(
-                    "SELECT id, party, source, kind, time, cancelled, currency, units, nanos \
-                     FROM transactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
-                    args![self.generation, after, PAGE],
-                )
+                .fetch_all(PACKED, args![self.generation, after, PAGE])
                 .await?;
-            self.spend(rows.len())?;
             for row in &rows {
-                after = row.i64("id")?;
-                let (Some(source), Some(customer)) = (
-                    self.sources.get(&row.i64("source")?).copied(),
-                    self.parties.get(&row.i64("party")?).copied(),
-                ) else {
-                    continue;
-                };
-                let Some(customer) = customer else {
-                    self.frame.orphans += 1;
-                    continue;
-                };
-                let currency = row
-                    .opt_text("currency")?
-                    .and_then(|c| self.currencies.get(&c).copied());
-                self.frame.transactions.push(Transaction {
-                    id: after,
-                    customer,
-                    source,
-                    currency: currency.unwrap_or_default(),
-                    kind: u8::try_from(row.i64("kind")?).unwrap_or_default(),
-                    cancelled: row.bool("cancelled")?,
-                    has_amount: currency.is_some(),
-                    nanos: i32::try_from(row.i64("nanos")?).unwrap_or_default(),
-                    units: row.i64("units")?,
-                    time: row.time("time")?,
-                });
+                after = row.i64("last")?;
+                let packed = row.text("packed")?;
+                for text in packed.split(';') {
+                    self.transaction(text).ok_or_else(damaged)??;
+                }
             }
             if rows.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    /// One transaction out of [`PACKED`]; none when it is not of that form.
+    fn transaction(&mut self, text: &str) -> Option<Result<(), Failure>> {
+        let mut words = text.split(' ');
+        let mut number = || words.next()?.parse::<i64>().ok();
+        let (id, party, source, kind) = (number()?, number()?, number()?, number()?);
+        let (time, cancelled, units, nanos) = (number()?, number()?, number()?, number()?);
+        let currency = words.next()?;
+        if let Err(failure) = self.spend(1) {
+            return Some(Err(failure));
+        }
+        let source = self.sources.get(&source).copied();
+        let (Some(source), Some(customer)) = (source, self.parties.get(&party).copied()) else {
+            return Some(Ok(()));
+        };
+        let Some(customer) = customer else {
+            self.frame.orphans += 1;
+            return Some(Ok(()));
+        };
+        let currency = self.currencies.get(currency).copied();
+        self.frame.transactions.push(Transaction {
+            id,
+            customer,
+            source,
+            currency: currency.unwrap_or_default(),
+            kind: u8::try_from(kind).unwrap_or_default(),
+            cancelled: cancelled != 0,
+            has_amount: currency.is_some(),
+            nanos: i32::try_from(nanos).unwrap_or_default(),
+            units,
+            time: Timestamp(time),
+        });
+        Some(Ok(()))
     }
 
     pub(super) async fn lines(&mut self, conn: &mut Conn) -> Result<(), Failure> {
