@@ -1,5 +1,5 @@
-//! `bench reporting [customers] [transactions]`: RFM and both CLVs of all customers on both engines,
-//! beside the same questions in DuckDB in the same run.
+//! `bench reporting [customers] [transactions] [opportunities]`: RFM and both CLVs of all customers on
+//! both engines, beside the same questions in DuckDB in the same run.
 //!
 //! Loading counts: a question reads its facts from the database and computes on them. DuckDB reads
 //! its own file, filled before the clock starts. Both must find the same customers, grades and sums.
@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jinke_reporting::{
-    feed::{Change, CustomerState, TransactionState},
+    feed::{Change, CustomerState, OpportunityState, TransactionState, TransitionState},
     measures::profile::profiles,
     number,
     parameters::Parameters,
@@ -62,7 +62,37 @@ struct Found {
     discounted: i128,
 }
 
-async fn fill(db: &Database, customers: u64, facts: &[Fact]) -> Result<()> {
+/// An opportunity with the move that began it.
+fn sale(id: i64, customer: i64) -> [Change; 2] {
+    let time = Timestamp::from_secs(1_760_000_000 + id);
+    let opportunity = OpportunityState {
+        id,
+        address: customer,
+        pipeline: "default".to_owned(),
+        stage: "discovery".to_owned(),
+        outcome: 1,
+        amount: Some(("CNY".to_owned(), 1_000 + id, 0)),
+        probability: 10,
+        close_day: Some(20_800),
+        owner: format!("users/o{}", id % 100),
+        create_time: time,
+        ..OpportunityState::default()
+    };
+    let transition = TransitionState {
+        opportunity: id,
+        number: 1,
+        outcome: 1,
+        pipeline: "default".to_owned(),
+        stage: "discovery".to_owned(),
+        time,
+    };
+    [
+        Change::Opportunity(Box::new(opportunity)),
+        Change::Transition(Box::new(transition)),
+    ]
+}
+
+async fn fill(db: &Database, customers: u64, facts: &[Fact], opportunities: u64) -> Result<()> {
     let now = Timestamp::from_secs(0);
     db.write(async |mut tx| projection::begin_first(&mut tx, now).await)
         .await?;
@@ -101,6 +131,13 @@ async fn fill(db: &Database, customers: u64, facts: &[Fact]) -> Result<()> {
             )),
             ..TransactionState::default()
         })));
+        if changes.len() >= PAGE {
+            put(&changes).await?;
+            changes.clear();
+        }
+    }
+    for id in 1..=opportunities as i64 {
+        changes.extend(sale(id, id % customers as i64 + 1));
         if changes.len() >= PAGE {
             put(&changes).await?;
             changes.clear();
@@ -178,7 +215,11 @@ fn duckdb(folder: &Path, facts: &[Fact]) -> Result<(Found, f64)> {
 pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
     let customers = numbers.next().unwrap_or(100_000).max(1);
     let transactions = numbers.next().unwrap_or(1_000_000);
-    println!("{customers} customers, {transactions} transactions: RFM and both CLVs of all");
+    let opportunities = numbers.next().unwrap_or(100_000);
+    println!(
+        "{customers} customers, {transactions} transactions, {opportunities} opportunities: RFM and \
+         both CLVs of all"
+    );
     let facts = facts(customers, transactions);
     let folder = tempfile::tempdir()?;
     let (right, theirs) = duckdb(folder.path(), &facts)?;
@@ -187,7 +228,7 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
         let place = Place::new(engine).await;
         let db = Database::open(place.config(), &MIGRATIONS).await?;
         let start = Instant::now();
-        fill(&db, customers, &facts).await?;
+        fill(&db, customers, &facts, opportunities).await?;
         let filled = start.elapsed().as_secs_f64();
         let (found, loaded, total) = ours(&db).await?;
         ensure!(found.grades == right.grades, "{found:?} is not {right:?}");
@@ -199,7 +240,7 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
             "{engine:?}: {total:>7.2} s (loading {loaded:.2} s), {:.1} times DuckDB; projected at \
              {:.0} rows/s; A {} B {} C {}",
             total / theirs,
-            transactions as f64 / filled,
+            (customers + transactions + 2 * opportunities) as f64 / filled,
             found.grades[0],
             found.grades[1],
             found.grades[2],
