@@ -108,7 +108,8 @@ impl World {
             .collect();
         let sales = self.model.sales.iter();
         let right = sales.map(|s| expected(&self.model, &s.name, s.address));
-        assert_eq!(found, right.collect(), "opportunities; {story}");
+        let right: BTreeMap<_, _> = right.collect();
+        assert_eq!(found, right, "opportunities; {story}");
 
         let request = pb::ListLeadsRequest {
             page_size: 1_000,
@@ -186,7 +187,8 @@ impl World {
             list.into_iter().map(|t| (t.name, t.owner)).collect();
         let tasks = self.model.tasks.iter();
         let right = tasks.filter(|t| together.contains(&t.address));
-        let right = right.map(|t| (t.name.clone(), t.owner.clone())).collect();
+        let right: BTreeSet<(String, String)> =
+            right.map(|t| (t.name.clone(), t.owner.clone())).collect();
         assert_eq!(found, right, "tasks of {one}; {story}");
 
         let request = GetCustomerTotalsRequest {

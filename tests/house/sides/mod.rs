@@ -15,8 +15,8 @@ use std::io::Write as _;
 use jinke_store::{Engine, testing::Place};
 use jinke_tests::suite::{Options, Suite};
 
+pub use world::Sales;
 use world::World;
-pub use world::{Sales, name_of};
 
 /// Steps of one history.
 const STEPS: usize = 48;
@@ -68,7 +68,9 @@ async fn everything_is_on_the_right_side_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_everything_is_on_the_right_side() {
-    let cases = std::env::var("JINKE_SOAK").ok().and_then(|n| n.parse().ok());
+    let cases: Option<u64> = std::env::var("JINKE_SOAK")
+        .ok()
+        .and_then(|n| n.parse().ok());
     let Some(cases) = cases else { return };
     let first = seed().unwrap_or(1);
     // A history is worth about 25 of the cases that other soaks count.
