@@ -132,6 +132,27 @@ fn main() -> Result<(), Box<dyn Error>> {
             0.0
         }
     );
+    if std::env::var("SWEEP").is_ok() {
+        for balance in (-8..16).map(|b| b * 1000) {
+            let options = Options {
+                balance: Some(balance),
+                ..options
+            };
+            let again = resolve_table(
+                &table,
+                found.model.as_ref(),
+                &Expert::default(),
+                &options,
+                &|_, _, _| {},
+            )?;
+            let labels: Vec<usize> = again.heads.iter().map(|h| *h as usize).collect();
+            let p = pairwise(&labels, &truth);
+            eprintln!(
+                "balance {balance:6} P {:.4} R {:.4} F {:.4}",
+                p.precision, p.recall, p.f1
+            );
+        }
+    }
     if std::env::var("SHOW").is_ok() {
         if let Some(m) = &found.model {
             eprintln!("priors {:?}", m.priors);
@@ -169,6 +190,39 @@ fn main() -> Result<(), Box<dyn Error>> {
             sizes.entry(*t).or_default().push(i as u32);
         }
         let all: usize = sizes.values().map(|v| v.len() * (v.len() - 1) / 2).sum();
+        let known: std::collections::HashSet<(u32, u32)> = found
+            .scored
+            .iter()
+            .map(|p| (p.a.min(p.b), p.a.max(p.b)))
+            .collect();
+        let mut shown = 0;
+        for v in sizes.values() {
+            for (i, a) in v.iter().enumerate() {
+                for b in &v[i + 1..] {
+                    if !known.contains(&(*a, *b))
+                        && table.source_of(*a as usize) != table.source_of(*b as usize)
+                        && shown < 12
+                    {
+                        shown += 1;
+                        let steps = jinke_resolution::batch::explain_rows(&table, &found, *a, *b);
+                        eprintln!(
+                            "missed {} {:?}",
+                            steps.last().map_or(0, |s| s.sum),
+                            steps
+                                .iter()
+                                .map(|s| (s.level.to_string(), s.weight))
+                                .collect::<Vec<_>>()
+                        );
+                        for r in [*a, *b] {
+                            let cells: Vec<&str> = (0..table.columns.len())
+                                .map(|c| table.cell(r as usize, c))
+                                .collect();
+                            eprintln!("     {}", cells.join(" | "));
+                        }
+                    }
+                }
+            }
+        }
         let hit = found
             .scored
             .iter()

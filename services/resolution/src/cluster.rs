@@ -17,6 +17,9 @@
 //! at least two compared pairs between them, without a node in common, reach the review
 //! threshold: one shared phone does not weld two companies together. As groups only grow
 //! while scores fall, a bridge found too weak is tried again at each later pair.
+//!
+//! **Torn between two.** A record that names no region does not join two groups in different
+//! cities unless records that name their city fit each other too.
 
 mod group;
 
@@ -300,6 +303,7 @@ fn by_score(
         if groups.root(e.a) == groups.root(e.b)
             || groups.conflict(e.a, e.b, false).is_some()
             || groups.weak_bridge(e.a, e.b)
+            || groups.torn(e.a, e.b)
         {
             continue;
         }

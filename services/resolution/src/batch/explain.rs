@@ -40,7 +40,9 @@ fn by_model(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
             .map(|v| c.rarity.get(cells.text(v)).copied().unwrap_or(c.rare))
             .collect();
     }
-    let pattern = Comparer::new(&all).pattern(0, 1);
+    let comparer = Comparer::new(&all);
+    let pattern = comparer.pattern(0, 1);
+    let in_all = comparer.agree_in_all(pattern);
     let across = table.source_of(a) != table.source_of(b) && model.mode != Mode::Dedupe;
     let tree = model.tree();
     let prior = model.priors[usize::from(across)];
@@ -58,11 +60,7 @@ fn by_model(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
         let level = pattern.level(i);
         let (x, y) = (all[i].of_row[0], all[i].of_row[1]);
         let state = tree.state(pattern, i);
-        let adjustment = if level == 1 && state != 1 {
-            all[i].rarity[x as usize].min(all[i].rarity[y as usize])
-        } else {
-            0
-        };
+        let adjustment = comparer.rarity_of(pattern, in_all, &tree, i, x, y);
         let weight = c.weight(state, level) + adjustment;
         sum += weight;
         out.push(Step {

@@ -157,6 +157,11 @@ impl Semantic {
         }
     }
 
+    /// Whether the column may hold what a thing is called, in words.
+    pub(super) const fn is_main(self) -> bool {
+        matches!(self, S::OrgName | S::PersonName | S::Text)
+    }
+
     /// How often values of one thing are equal, where learning begins: prices and texts are
     /// written anew by every source, names and codes are copied.
     pub(super) const fn often_equal(self) -> f64 {

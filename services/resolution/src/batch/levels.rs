@@ -46,31 +46,76 @@ impl<'a> Comparer<'a> {
             out.set(i, level(c, c.of_row[a], c.of_row[b]));
         }
         if let Some((g, s)) = self.swap {
-            let (given, sur) = (&self.columns[g], &self.columns[s]);
-            let (p, q) = (out.level(g), out.level(s));
-            if p > 1
-                && q > 1
-                && given.text(given.of_row[a]) == sur.text(sur.of_row[b])
+            self.swapped(&mut out, (g, s), (a, b));
+        }
+        out
+    }
+
+    /// Marks names that stand in each other's column. Where one of them is missing, the other may
+    /// still stand in its place.
+    fn swapped(&self, out: &mut Pattern, (g, s): (usize, usize), (a, b): (usize, usize)) {
+        let (given, sur) = (&self.columns[g], &self.columns[s]);
+        let (p, q) = (out.level(g), out.level(s));
+        let crossed = |x: usize, y: usize| {
+            let (v, w) = (given.of_row[x], sur.of_row[y]);
+            let (c, d) = (given.chars(v), sur.chars(w));
+            v != 0 && w != 0 && (c == d || (c.len().min(d.len()) >= 4 && one_edit(c, d)))
+        };
+        if p > 1 && q > 1 {
+            if given.text(given.of_row[a]) == sur.text(sur.of_row[b])
                 && given.text(given.of_row[b]) == sur.text(sur.of_row[a])
             {
                 // One event: it counts once, at the given name; the surname says nothing more.
                 out.0 &= !(15 << (4 * g) | 15 << (4 * s));
                 out.set(g, 2);
             }
+        } else if p == 0 && q > 3 && (crossed(a, b) || crossed(b, a)) {
+            out.0 &= !(15 << (4 * s));
+            out.set(s, 2);
+        } else if q == 0 && p > 3 && (crossed(a, b) || crossed(b, a)) {
+            out.0 &= !(15 << (4 * g));
+            out.set(g, 2);
         }
-        out
     }
 
     /// What the term frequencies add to the weights of equal values. Where the parent agrees the
     /// value is no surprise: a town's rare postcode is common in that town.
     pub(super) fn rarity(&self, pattern: Pattern, tree: &Tree, a: usize, b: usize) -> i32 {
+        let all = self.agree_in_all(pattern);
         let mut sum = 0;
         for (i, c) in self.columns.iter().enumerate() {
-            if pattern.level(i) == 1 && tree.state(pattern, i) != 1 {
-                sum += c.rarity[c.of_row[a] as usize].min(c.rarity[c.of_row[b] as usize]);
-            }
+            sum += self.rarity_of(pattern, all, tree, i, c.of_row[a], c.of_row[b]);
         }
         sum
+    }
+
+    /// [`Self::rarity`] of one column; `all` says whether two rows [`Self::agree_in_all`].
+    pub(super) fn rarity_of(
+        &self,
+        pattern: Pattern,
+        all: bool,
+        tree: &Tree,
+        column: usize,
+        x: u32,
+        y: u32,
+    ) -> i32 {
+        let c = &self.columns[column];
+        if pattern.level(column) != 1 || tree.state(pattern, column) == 1 {
+            return 0;
+        }
+        let sum = c.rarity[x as usize].min(c.rarity[y as usize]);
+        if all && c.semantic.is_main() {
+            sum.max(0)
+        } else {
+            sum
+        }
+    }
+
+    /// Whether nothing that is known of two rows differs. A name that many such rows share is the
+    /// name of one thing that is there often, rather than a common name of many.
+    pub(super) fn agree_in_all(&self, pattern: Pattern) -> bool {
+        let mut columns = self.columns.iter().enumerate();
+        columns.all(|(i, c)| pattern.level(i) < c.semantic.levels().len().div_ceil(2))
     }
 }
 

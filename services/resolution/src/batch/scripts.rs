@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Takes the dash out of model numbers, so that wh-1000 and wh1000 are one word: between a letter
-/// and a digit, in a word of few letters.
+/// Takes the dash out of model numbers, so that wh-1000 and wh1000 are one word: behind a word of
+/// few letters, when what follows has a digit.
 pub(super) fn joined_codes(folded: &str) -> Cow<'_, str> {
     if !folded.contains('-') {
         return Cow::Borrowed(folded);
@@ -13,12 +13,24 @@ pub(super) fn joined_codes(folded: &str) -> Cow<'_, str> {
         let before = chars[..i].iter().rev();
         before.take_while(|c| c.is_alphanumeric()).count() <= 4
     };
+    // A letter before, a digit behind, not necessarily next to the dash: re-m2030, 46-v25.
+    let is_model = |i: usize| {
+        let before = chars[..i].iter().rev();
+        let mut before = before.take_while(|c| c.is_alphanumeric());
+        let mut behind = chars[i + 1..].iter().take_while(|c| c.is_alphanumeric());
+        let digit = chars[i - 1].is_ascii_digit();
+        if digit {
+            chars[i + 1].is_ascii_alphabetic()
+        } else {
+            before.all(|c| c.is_ascii_alphanumeric()) && behind.any(char::is_ascii_digit)
+        }
+    };
     let kept = chars.iter().enumerate().filter(|(i, c)| {
         let between = *i > 0
             && **c == '-'
             && chars[i - 1].is_ascii_alphanumeric()
             && chars.get(i + 1).is_some_and(char::is_ascii_alphanumeric)
-            && chars[i - 1].is_ascii_digit() != chars[i + 1].is_ascii_digit();
+            && is_model(*i);
         !(between && is_short(*i))
     });
     Cow::Owned(kept.map(|x| *x.1).collect())

@@ -95,21 +95,40 @@ pub(super) enum Codes {
     Silent,
 }
 
-/// Compares the codes of two texts.
+/// Compares the codes of two texts. A code is shared with what follows it in another text, such as
+/// a letter for the colour: dx4500 and dx4500b.
 pub(super) fn codes(a: Words<'_>, b: Words<'_>, all: &Vocabulary) -> Codes {
     let telling = |w: &&u32| all.code[**w as usize] && all.weight[**w as usize] >= TELLING;
     let mut mine = a.ids.iter().filter(telling).peekable();
     if mine.peek().is_none() {
         return Codes::Silent;
     }
-    if mine.any(|w| b.ids.binary_search(w).is_ok()) {
-        return Codes::Shared;
+    let mut theirs = false;
+    for x in mine {
+        for y in b.ids.iter().filter(telling) {
+            theirs = true;
+            if x == y || continues(all.word(*x), all.word(*y)) {
+                return Codes::Shared;
+            }
+        }
     }
-    if b.ids.iter().any(|w| telling(&w)) {
+    if theirs {
         Codes::Different
     } else {
         Codes::Silent
     }
+}
+
+/// Up to its last digit a code says which thing it is.
+pub(super) fn stem(code: &[char]) -> &[char] {
+    let last = code.iter().rposition(char::is_ascii_digit);
+    last.map_or(code, |i| &code[..=i])
+}
+
+/// Whether one of two codes is the other with letters behind.
+fn continues(a: &[char], b: &[char]) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    short.len() >= 4 && long.starts_with(short) && stem(long).len() == short.len()
 }
 
 /// One bit for each letter.

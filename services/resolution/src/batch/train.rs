@@ -23,17 +23,22 @@
 //! they are, come out the same for any number of threads and order of rows.
 
 mod rates;
+mod surroundings;
 mod tree;
 
 use std::collections::BTreeMap;
 
 use super::{
+    cells::Cells,
+    kinds::Semantic,
     levels::{Comparer, Pattern},
     parallel::{self, mix},
 };
 use rates::{
     Rates, Sums, cap_chance, cap_else, floor_close, floor_else, kin_start, log_ratios, start,
 };
+pub(super) use surroundings::Surroundings;
+use surroundings::{ACROSS, OUTDONE, SETTLED, UNIT, Weighed};
 pub(super) use tree::{STATES, Tree};
 
 /// Random pairs drawn at most.
@@ -60,16 +65,8 @@ pub(super) struct Trained {
     pub(super) kin: Vec<Kin>,
 }
 
-/// How often each pattern occurs among pairs within (0) and across (1) sources, [`OUTDONE`] ones
-/// apart.
+/// How often each pattern occurs among pairs within (0) and across (1) sources.
 pub(super) type Counts = BTreeMap<(u8, Pattern), u64>;
-
-/// Added to the side of a pair when one of its rows has a partner that fits more than twice as
-/// well: nothing is learned from it about what one thing looks like.
-pub(super) const OUTDONE: u8 = 2;
-
-/// Scores of patterns by side, in milli-bits.
-pub(super) type Scores = std::collections::HashMap<(u8, Pattern), i32>;
 
 /// Counts patterns of pairs given by index, in parallel.
 pub(super) fn count(
@@ -141,11 +138,21 @@ pub(super) struct Kin {
 }
 
 fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
+    let has = |of: fn(Semantic) -> bool| comparer.columns.iter().any(|c| of(c.semantic));
+    // Of persons by given name and surname only households are kin, and only a table that says
+    // where they live or what their phone is shows them: other classes would take in the noisiest
+    // pairs of one person.
+    let persons = !has(Semantic::is_main);
+    let households = has(|s| matches!(s, Semantic::Address | Semantic::Phone));
+    if widths.len() < 2 || (persons && !households) {
+        return Vec::new();
+    }
     let telling: Vec<usize> = (0..widths.len())
         .filter(|c| comparer.columns[*c].semantic.tells_kin_apart())
         .collect();
     // Who shares the only telling column is no kin.
-    let shared = telling.iter().copied().filter(|_| telling.len() > 1);
+    let shared = telling.iter().copied();
+    let shared = shared.filter(|_| telling.len() > 1 && !persons);
     let classes = std::iter::once(None).chain(shared.map(Some));
     let classes: Vec<Option<usize>> = classes.collect();
     let part = classes.len() as f64;
@@ -162,28 +169,39 @@ fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
         .collect()
 }
 
+/// Whether a column holds a text beside the main one.
+fn is_aside(main: Option<usize>, column: usize, cells: &Cells) -> bool {
+    cells.semantic == Semantic::Text && main.is_some_and(|m| m != column)
+}
+
 /// What is known before learning, and what learning reads.
 struct Learning<'a> {
     comparer: &'a Comparer<'a>,
-    candidates: Counts,
+    surroundings: &'a Surroundings<'a>,
+    candidates: Weighed,
     random: &'a Counts,
     widths: Vec<usize>,
     /// Share of all pairs that were drawn.
     drawn: f64,
+    rows: usize,
+    /// Kinds of pairs that agree in all there is.
+    sure: Vec<bool>,
 }
 
 /// Posterior counts of one round.
 struct Expected {
     matches: [f64; 2],
+    /// Levels of matches, each pair once.
     sums: Sums,
+    /// Levels of matches, each row once.
+    learned: Sums,
     kin: Vec<([f64; 2], Sums)>,
 }
 
 /// Estimates all rates.
 pub(super) fn train(
     comparer: &Comparer<'_>,
-    candidates: Counts,
-    recount: &dyn Fn(&Scores) -> Counts,
+    surroundings: &Surroundings<'_>,
     random: &Counts,
     pairs: [f64; 2],
     rows: usize,
@@ -193,39 +211,182 @@ pub(super) fn train(
     let drawn: u64 = random.values().sum();
     let mut learning = Learning {
         comparer,
-        candidates,
+        surroundings,
+        candidates: Weighed::new(),
         random,
         drawn: drawn.max(1) as f64 / total,
         widths,
+        rows,
+        sure: Vec::new(),
     };
-    let begin = (rows as f64 * 0.2).max(1.0);
-    let matches = pairs.map(|p| begin * p / total);
-    let widths = learning.widths.clone();
-    let tree = Tree::none(comparer);
-    let mut out = Trained {
-        u: rates::of(&learning.seen(&tree), 0.5, None),
-        m: widths
-            .iter()
-            .zip(comparer.columns)
-            .map(|(w, c)| std::array::from_fn(|_| start(*w, c.semantic.often_equal())))
-            .collect(),
-        tree,
-        matches,
-        pairs,
-        kin: kin(comparer, &widths, matches),
-    };
+    let kinds = surroundings.kinds().iter();
+    learning.sure = kinds.map(|(_, p)| learning.agrees(*p, true)).collect();
+    learning.candidates = surroundings.bare(&learning.sure);
+    let mut out = learning.begin(pairs);
     learning.learn(&mut out, ROUNDS, 0);
-    learning.candidates = recount(&learning.scores(&out));
+    learning.recount(&out);
     learning.learn(&mut out, ROUNDS, 0);
     out.tree = learning.grow(&out);
     learning.learn(&mut out, ROUNDS, 0);
-    learning.candidates = recount(&learning.scores(&out));
+    learning.recount(&out);
     learning.learn(&mut out, ROUNDS, SOFT);
-    out.matches = learning.expected(&out, false, true).matches;
+    out.matches = learning.expected(&out, false, false).matches;
     out
 }
 
 impl Learning<'_> {
+    /// Where learning begins: with pairs that are matches if there are any, namely those that agree
+    /// in all they have, and those whose rows have no other partner nearly as good. What such pairs
+    /// share is no chance, which else could not be told where columns are few.
+    fn begin(&self, pairs: [f64; 2]) -> Trained {
+        let columns = self.comparer.columns;
+        let tree = Tree::none(self.comparer);
+        let mut seen = self.seen(&tree);
+        let main = self.main_text();
+        let start: Rates = (self.widths.iter().zip(columns).enumerate())
+            .map(|(i, (w, c))| {
+                let mut one = start(*w, c.semantic.often_equal());
+                if is_aside(main, i, c) {
+                    floor_else(&mut one, 0.3);
+                }
+                std::array::from_fn(|_| one.clone())
+            })
+            .collect();
+        if let Some(main) = main {
+            self.trust(&mut seen[main], main, pairs[0] + pairs[1]);
+        }
+        let ratios = log_ratios(&start, &rates::of(&seen, 0.5, None));
+        let weight = |p: Pattern| -> i32 {
+            let each = ratios.iter().enumerate();
+            let sum: f64 = each.map(|(c, w)| w[0][p.level(c)]).sum();
+            (sum * 1000.0 / std::f64::consts::LN_2).round() as i32
+        };
+        let kinds = self.surroundings.kinds();
+        let weights: Vec<i32> = kinds.iter().map(|(_, p)| weight(*p)).collect();
+        let sure: Vec<bool> = kinds.iter().map(|(_, p)| self.agrees(*p, false)).collect();
+        let least = milli(self.rows.max(2) as f64) - 1_000;
+        let seeds = self.surroundings.seeds(&weights, least, &sure);
+        let mut sums = rates::zeros(&self.widths);
+        let mut found = [0.0; 2];
+        for ((side, p), (n, _)) in &seeds {
+            rates::count(&mut sums, &tree, *p, *n as f64);
+            found[usize::from(side & ACROSS)] += *n as f64;
+        }
+        for (seen, sums) in seen.iter_mut().flatten().zip(sums.iter().flatten()) {
+            for (r, s) in seen.iter_mut().zip(sums) {
+                *r = (*r - self.drawn * s).max(*r * 0.02);
+            }
+        }
+        let all: f64 = found.iter().sum();
+        let least = (self.rows as f64 * 0.05).max(1.0);
+        let whole = (pairs[0] + pairs[1]).max(1.0);
+        let matches = [0, 1].map(|s| {
+            if all >= least {
+                found[s]
+            } else {
+                least * pairs[s] / whole
+            }
+        });
+        // What the seeds are, drawn to what is known beforehand.
+        let strength = 0.3 * all.max(least);
+        let m = sums.iter().zip(&start).map(|(s, start)| {
+            let known: f64 = s[0][1..].iter().sum::<f64>() + strength;
+            let mut one: Vec<f64> = (s[0].iter().zip(&start[0]))
+                .map(|(n, m)| (n + strength * m) / known)
+                .collect();
+            one[0] = 1.0;
+            std::array::from_fn(|_| one.clone())
+        });
+        Trained {
+            u: rates::of(&seen, 0.5, None),
+            m: m.collect(),
+            tree,
+            matches,
+            pairs,
+            kin: kin(self.comparer, &self.widths, matches),
+        }
+    }
+
+    /// What things are called is seldom equal by chance: where so few pairs share it that all of
+    /// them may be matches, learning begins with the belief that they are.
+    fn trust(&self, seen: &mut [Vec<f64>; STATES], main: usize, pairs: f64) {
+        let semantic = self.comparer.columns[main].semantic;
+        let most = match semantic {
+            Semantic::PersonName => 2.0,
+            _ => 20.0,
+        } * self.rows as f64;
+        let levels = semantic.levels();
+        let told = (1..levels.len()).filter(|l| *l <= 3 || levels[*l] == "code");
+        let told: Vec<usize> = told.collect();
+        let all: f64 = seen[0][1..].iter().sum();
+        let share: f64 = told.iter().map(|l| seen[0][*l]).sum::<f64>() / all.max(1.0);
+        if share * pairs <= most {
+            for s in seen {
+                told.iter().for_each(|l| s[*l] *= 0.05);
+            }
+        }
+    }
+
+    /// Whether two rows agree in everything both have, among it something telling, and have at
+    /// least half of it, or all of it.
+    fn agrees(&self, p: Pattern, all: bool) -> bool {
+        let (mut known, mut telling) = (0, false);
+        for (c, cells) in self.comparer.columns.iter().enumerate() {
+            let level = p.level(c);
+            let names = cells.semantic.tells_kin_apart();
+            let most = match () {
+                () if cells.semantic.is_main() => 3,
+                () if names => 2,
+                () => self.widths[c].div_ceil(2) - 1,
+            };
+            if level > most {
+                return false;
+            }
+            known += usize::from(level > 0);
+            telling |= names && level > 0;
+        }
+        let least = if all {
+            self.widths.len()
+        } else {
+            self.widths.len().div_ceil(2)
+        };
+        telling && known >= least
+    }
+
+    /// Counts pairs anew by what their surroundings now say.
+    fn recount(&mut self, at: &Trained) {
+        let (weights, priors) = (at.weights(), at.priors());
+        let scores = self.surroundings.kinds().iter().map(|(side, p)| {
+            let levels = weights.iter().enumerate();
+            let sum: i32 = levels
+                .map(|(c, w)| w[at.tree.state(*p, c)][p.level(c)])
+                .sum();
+            sum + priors[usize::from(*side)]
+        });
+        let scores: Vec<i32> = scores.collect();
+        let partners = 2.0 * (at.matches[0] + at.matches[1]) / self.rows.max(1) as f64;
+        let rare: Vec<Vec<i32>> = (self.comparer.columns.iter().zip(&at.u))
+            .map(|(cells, u)| {
+                let rare = Rarity::new(cells, u[0][1], partners);
+                cells.count.iter().map(|n| rare.of(*n)).collect()
+            })
+            .collect();
+        let rarity = |p: Pattern, a: usize, b: usize| {
+            let all = self.comparer.agree_in_all(p);
+            let mut sum = 0;
+            for (c, cells) in self.comparer.columns.iter().enumerate() {
+                if p.level(c) == 1 && at.tree.state(p, c) != 1 {
+                    let of = |row: usize| rare[c][cells.of_row[row] as usize];
+                    let adjustment = of(a).min(of(b));
+                    let waived = all && cells.semantic.is_main() && adjustment < 0;
+                    sum += if waived { 0 } else { adjustment };
+                }
+            }
+            sum
+        };
+        self.candidates = self.surroundings.counted(&scores, &self.sure, &rarity);
+    }
+
     /// How often random pairs reach each level.
     fn seen(&self, tree: &Tree) -> Sums {
         let mut seen = rates::zeros(&self.widths);
@@ -242,14 +403,14 @@ impl Learning<'_> {
         &self,
         at: &Trained,
         (hard, all): (bool, bool),
-        mut each: impl FnMut(usize, Pattern, f64, &[f64]),
+        mut each: impl FnMut(usize, Pattern, (f64, f64), &[f64]),
     ) {
         let weights = log_ratios(&at.m, &at.u);
         let of_kin: Vec<_> = at.kin.iter().map(|k| log_ratios(&k.rates, &at.u)).collect();
         let mut odds = vec![0.0; at.kin.len() + 1];
         let columns = 0..self.widths.len();
-        for ((side, p), n) in &self.candidates {
-            let s = usize::from(*side % OUTDONE);
+        for ((side, p), (n, weight)) in &self.candidates {
+            let s = usize::from(*side & ACROSS);
             let prior = |found: f64| (found.max(0.5) / at.pairs[s].max(1.0)).ln();
             let of = std::iter::once((&weights, at.matches[s]));
             let of = of.chain(of_kin.iter().zip(at.kin.iter().map(|k| k.found[s])));
@@ -260,7 +421,7 @@ impl Learning<'_> {
                         .map(|c| w[c][at.tree.state(*p, c)][p.level(c)])
                         .sum::<f64>();
             }
-            if *side >= OUTDONE && !all {
+            if side & OUTDONE > 0 && !all {
                 odds[0] = f64::NEG_INFINITY;
             }
             let top = odds.iter().copied().fold(0.0, f64::max);
@@ -282,22 +443,12 @@ impl Learning<'_> {
                     *o = f64::from(u8::from(first == Some(k)));
                 }
             }
-            each(s, *p, *n as f64, &odds);
+            if side & SETTLED > 0 {
+                odds.fill(0.0);
+                odds[0] = 1.0;
+            }
+            each(s, *p, (*n as f64, *weight as f64 / UNIT as f64), &odds);
         }
-    }
-
-    /// The score of every pattern among candidates.
-    fn scores(&self, at: &Trained) -> Scores {
-        let (weights, priors) = (at.weights(), at.priors());
-        let each = self.candidates.keys().map(|(side, p)| {
-            let s = side % OUTDONE;
-            let levels = weights.iter().enumerate();
-            let sum: i32 = levels
-                .map(|(c, w)| w[at.tree.state(*p, c)][p.level(c)])
-                .sum();
-            ((s, *p), sum + priors[usize::from(s)])
-        });
-        each.collect()
     }
 
     fn expected(&self, at: &Trained, hard: bool, all: bool) -> Expected {
@@ -305,17 +456,29 @@ impl Learning<'_> {
         let mut out = Expected {
             matches: [0.0; 2],
             kin: at.kin.iter().map(|_| ([0.0; 2], zeros.clone())).collect(),
+            learned: zeros.clone(),
             sums: zeros,
         };
-        self.posteriors(at, (hard, all), |s, p, n, share| {
+        self.posteriors(at, (hard, all), |s, p, (n, weight), share| {
             out.matches[s] += n * share[0];
             rates::count(&mut out.sums, &at.tree, p, n * share[0]);
+            rates::count(&mut out.learned, &at.tree, p, weight * share[0]);
             for ((found, sums), share) in out.kin.iter_mut().zip(&share[1..]) {
                 found[s] += n * share;
                 rates::count(sums, &at.tree, p, n * share);
             }
         });
         out
+    }
+
+    /// The column of texts or names with most values: what a thing is called. Sources may say other
+    /// things in further texts.
+    fn main_text(&self) -> Option<usize> {
+        let columns = self.comparer.columns.iter().enumerate();
+        let named = columns.filter(|(_, c)| c.semantic.is_main());
+        named
+            .max_by_key(|(i, c)| (c.len(), std::cmp::Reverse(*i)))
+            .map(|x| x.0)
     }
 
     fn learn(&self, at: &mut Trained, rounds: usize, soft: usize) {
@@ -338,18 +501,24 @@ impl Learning<'_> {
                     }
                 }
             }
-            at.m = rates::of(&found.sums, 2.0, Some(10.0));
-            for (m, c) in at.m.iter_mut().zip(self.comparer.columns) {
+            at.m = rates::of(&found.learned, 2.0, Some(10.0));
+            let main = self.main_text();
+            for (i, (m, c)) in at.m.iter_mut().zip(self.comparer.columns).enumerate() {
+                let (least, most) = if is_aside(main, i, c) {
+                    (0.1, 0.5)
+                } else {
+                    (c.semantic.least_else(), c.semantic.most_else())
+                };
                 // Where the parent differs all may differ: that is a move.
                 for m in &mut m[..2] {
-                    cap_else(m, c.semantic.most_else());
-                    floor_else(m, c.semantic.least_else());
+                    cap_else(m, most);
+                    floor_else(m, least);
                 }
             }
             if round % 5 == 0 {
                 // Random pairs hold their share of matches: take them out of u.
                 let mut rest = seen.clone();
-                let sums = self.expected(at, false, true).sums;
+                let sums = self.expected(at, false, false).sums;
                 for (rest, sums) in rest.iter_mut().flatten().zip(sums.iter().flatten()) {
                     for (r, s) in rest.iter_mut().zip(sums) {
                         *r = (*r - self.drawn * s).max(*r * 0.02);
@@ -368,7 +537,7 @@ impl Learning<'_> {
             together.count(&at.tree, *p, *k as f64);
         }
         let mut matches = tree::Together::new(n);
-        self.posteriors(at, (false, true), |_, p, k, share| {
+        self.posteriors(at, (false, false), |_, p, (k, _), share| {
             matches.count(&at.tree, p, k * share[0] * self.drawn);
         });
         Tree::grown(&at.tree, &together, &matches)
@@ -451,4 +620,38 @@ const MOST: i32 = 20_000;
 /// Log2 in thousandths.
 pub(super) fn milli(ratio: f64) -> i32 {
     (ratio.log2() * 1000.0).round() as i32
+}
+
+/// What the frequency of an equal value adds: it weighs log2(m / its own share) instead of
+/// log2(m / u).
+pub(super) struct Rarity {
+    known: f64,
+    partners: f64,
+    u: f64,
+    floor: f64,
+}
+
+impl Rarity {
+    /// Of a column whose values are equal in the share `u` of pairs by chance, in a table in which
+    /// a row has so many partners on average: they share its values, which makes them no less
+    /// rare. What one thing in the table holds cannot be told from what is rarer still, so that the
+    /// adjustment begins at one row; a value of many more rows than a thing has is common, and
+    /// weighs what its own share says.
+    pub(super) fn new(cells: &Cells, u: f64, partners: f64) -> Self {
+        let known = cells.known().max(1) as f64;
+        Self {
+            known,
+            partners: partners.min(4.0),
+            u,
+            floor: u.max(1.0 / known),
+        }
+    }
+
+    /// For a value that so many rows hold, in milli-bits.
+    pub(super) fn of(&self, rows: u32) -> i32 {
+        let rows = (f64::from(rows) / (1.0 + self.partners)).max(1.0);
+        let common = ((rows - 2.0) / 2.0).clamp(0.0, 1.0);
+        let base = self.floor.powf(1.0 - common) * self.u.powf(common);
+        milli(base * self.known / rows).clamp(-14_000, 3_000)
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     model::{ColumnModel, Kin, Mode, Model},
     parallel,
     table::Table,
-    train::{self, STATES, Trained, Tree, milli},
+    train::{self, Rarity, STATES, Surroundings, Trained, Tree, milli},
 };
 
 /// Most values and words of a column that a model lists.
@@ -162,6 +162,7 @@ pub(super) fn resolve(
                 weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
             },
             threshold,
+            balance: model.balance,
             cap: CAP,
         };
         group::cluster(rows, &scored, &ask, threads)
@@ -271,37 +272,12 @@ fn learn(
     threads: usize,
 ) -> Model {
     let comparer = Comparer::new(columns);
-    let rows_of = |i: u64| ((pairs[i as usize] >> 32) as u32, pairs[i as usize] as u32);
-    let counts = train::count(threads, pairs.len() as u64, |i| {
-        let (a, b) = rows_of(i);
-        side(a, b).map(|s| (s, patterns[i as usize]))
-    });
-    let recount = |scores: &train::Scores| {
-        let score = |i: u64| {
-            let (a, b) = rows_of(i);
-            let of = (side(a, b).unwrap_or(0), patterns[i as usize]);
-            (
-                a as usize,
-                b as usize,
-                scores.get(&of).copied().unwrap_or(i32::MIN),
-            )
-        };
-        let mut best = vec![0_i32; ranks.len()];
-        for i in 0..pairs.len() as u64 {
-            let (a, b, s) = score(i);
-            best[a] = best[a].max(s);
-            best[b] = best[b].max(s);
-        }
-        train::count(threads, pairs.len() as u64, |i| {
-            let (a, b, s) = score(i);
-            let outdone = s < best[a].max(best[b]) / 4;
-            let s = side(a as u32, b as u32)?;
-            Some((
-                s + if outdone { train::OUTDONE } else { 0 },
-                patterns[i as usize],
-            ))
-        })
+    let source = |row: u32| table.source_of(row as usize);
+    let source: Option<&(dyn Fn(u32) -> u32 + Sync)> = match mode {
+        Mode::Link => Some(&source),
+        Mode::Dedupe | Mode::Both => None,
     };
+    let surroundings = Surroundings::new(pairs, patterns, side, source, ranks, threads);
     let mut by_rank = vec![0_u32; ranks.len()];
     for (row, r) in ranks.iter().enumerate() {
         by_rank[*r as usize] = row as u32;
@@ -319,7 +295,7 @@ fn learn(
         Mode::Link => [0.0, all - within],
         Mode::Both => [within, all - within],
     };
-    let found = train::train(&comparer, counts, &recount, &random, total, table.len());
+    let found = train::train(&comparer, &surroundings, &random, total, table.len());
     let weights = found.weights();
     // A row has so many partners on average: they share its values, which makes them no less
     // rare.
@@ -369,18 +345,8 @@ fn learn(
 
 /// Term frequencies: an equal value weighs log2(m / its own share) instead of log2(m / u).
 fn rarities(t: &mut ColumnModel, cells: &Cells, found: &Trained, c: usize, partners: f64) {
-    let known = cells.known().max(1) as f64;
-    // What one thing in the table holds cannot be told from what is rarer still, so that the
-    // adjustment begins at one row; a value of many more rows than a thing has is common, and
-    // weighs what its own share says.
-    let u = found.u[c][0][1];
-    let floor = u.max(1.0 / known);
-    let adjust = |rows: u32| {
-        let rows = (f64::from(rows) / (1.0 + partners.min(4.0))).max(1.0);
-        let common = ((rows - 2.0) / 2.0).clamp(0.0, 1.0);
-        let base = floor.powf(1.0 - common) * u.powf(common);
-        milli(base * known / rows).clamp(-14_000, 3_000)
-    };
+    let rarity = Rarity::new(cells, found.u[c][0][1], partners);
+    let adjust = |rows: u32| rarity.of(rows);
     let mut values: Vec<(u32, u32)> = (1..cells.len() as u32)
         .map(|v| (cells.count[v as usize], v))
         .filter(|x| adjust(x.0) != adjust(1))

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Edge, Link};
-use crate::standardize::{Identifier, Standardized};
+use crate::standardize::{Identifier, Standardized, region::Relation};
+
+/// Most members of a group that say where it is.
+const SPEAKERS: usize = 16;
 
 /// Why two groups cannot be joined, in ranks and judgement indices.
 #[derive(Clone, Debug)]
@@ -261,6 +264,38 @@ impl<'a> Groups<'a> {
                 .take(64)
                 .any(|q| p.0 != q.0 && p.1 != q.1)
         })
+    }
+
+    /// Whether a pair of which one says no region would join two groups that name regions, and no
+    /// two alike, though no compared pair of theirs fits: the short name that a company in one city
+    /// has in common with a company in another belongs to one of them at most.
+    pub(super) fn torn(&mut self, a: usize, b: usize) -> bool {
+        let placed = |r: usize| !self.records[r].regions.is_empty();
+        if placed(a) && placed(b) {
+            return false;
+        }
+        let (x, y) = (self.root(a), self.root(b));
+        let some = |root: usize| -> Vec<usize> {
+            let members = self.groups[root].members.iter().copied();
+            let placed = members.filter(|m| !self.records[*m].regions.is_empty());
+            placed.take(SPEAKERS).collect()
+        };
+        let (left, right) = (some(x), some(y));
+        if left.is_empty() || right.is_empty() {
+            return false;
+        }
+        let regions = |r: &usize| self.records[*r].regions.iter();
+        let differ = left.iter().flat_map(regions).all(|p| {
+            let mut others = right.iter().flat_map(regions);
+            others.all(|q| p.relation(*q) == Relation::Different)
+        });
+        differ
+            && !left.iter().any(|m| {
+                let neighbours = self.neighbours[*m].clone();
+                neighbours
+                    .into_iter()
+                    .any(|n| self.root(n) == y && !self.records[n].regions.is_empty())
+            })
     }
 
     /// All groups: members ascending, groups by their first member.
