@@ -22,6 +22,8 @@
 //! Patterns are counted in whole numbers and visited in their order, so that sums, floats though
 //! they are, come out the same for any number of threads and order of rows.
 
+mod begin;
+mod rarity;
 mod rates;
 mod surroundings;
 mod tree;
@@ -29,14 +31,13 @@ mod tree;
 use std::collections::BTreeMap;
 
 use super::{
-    cells::Cells,
     kinds::Semantic,
     levels::{Comparer, Pattern},
     parallel::{self, mix},
 };
-use rates::{
-    Rates, Sums, cap_chance, cap_else, floor_close, floor_else, kin_start, log_ratios, start,
-};
+use begin::is_aside;
+pub(super) use rarity::Rarity;
+use rates::{Rates, Sums, cap_chance, cap_else, floor_close, floor_else, kin_start, log_ratios};
 pub(super) use surroundings::Surroundings;
 use surroundings::{ACROSS, OUTDONE, SETTLED, UNIT, Weighed};
 pub(super) use tree::{STATES, Tree};
@@ -169,11 +170,6 @@ fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
         .collect()
 }
 
-/// Whether a column holds a text beside the main one.
-fn is_aside(main: Option<usize>, column: usize, cells: &Cells) -> bool {
-    cells.semantic == Semantic::Text && main.is_some_and(|m| m != column)
-}
-
 /// What is known before learning, and what learning reads.
 struct Learning<'a> {
     comparer: &'a Comparer<'a>,
@@ -235,124 +231,6 @@ pub(super) fn train(
 }
 
 impl Learning<'_> {
-    /// Where learning begins: with pairs that are matches if there are any, namely those that agree
-    /// in all they have, and those whose rows have no other partner nearly as good. What such pairs
-    /// share is no chance, which else could not be told where columns are few.
-    fn begin(&self, pairs: [f64; 2]) -> Trained {
-        let columns = self.comparer.columns;
-        let tree = Tree::none(self.comparer);
-        let mut seen = self.seen(&tree);
-        let main = self.main_text();
-        let start: Rates = (self.widths.iter().zip(columns).enumerate())
-            .map(|(i, (w, c))| {
-                let mut one = start(*w, c.semantic.often_equal());
-                if is_aside(main, i, c) {
-                    floor_else(&mut one, 0.3);
-                }
-                std::array::from_fn(|_| one.clone())
-            })
-            .collect();
-        if let Some(main) = main {
-            self.trust(&mut seen[main], main, pairs[0] + pairs[1]);
-        }
-        let ratios = log_ratios(&start, &rates::of(&seen, 0.5, None));
-        let weight = |p: Pattern| -> i32 {
-            let each = ratios.iter().enumerate();
-            let sum: f64 = each.map(|(c, w)| w[0][p.level(c)]).sum();
-            (sum * 1000.0 / std::f64::consts::LN_2).round() as i32
-        };
-        let kinds = self.surroundings.kinds();
-        let weights: Vec<i32> = kinds.iter().map(|(_, p)| weight(*p)).collect();
-        let sure: Vec<bool> = kinds.iter().map(|(_, p)| self.agrees(*p, false)).collect();
-        let least = milli(self.rows.max(2) as f64) - 1_000;
-        let seeds = self.surroundings.seeds(&weights, least, &sure);
-        let mut sums = rates::zeros(&self.widths);
-        let mut found = [0.0; 2];
-        for ((side, p), (n, _)) in &seeds {
-            rates::count(&mut sums, &tree, *p, *n as f64);
-            found[usize::from(side & ACROSS)] += *n as f64;
-        }
-        for (seen, sums) in seen.iter_mut().flatten().zip(sums.iter().flatten()) {
-            for (r, s) in seen.iter_mut().zip(sums) {
-                *r = (*r - self.drawn * s).max(*r * 0.02);
-            }
-        }
-        let all: f64 = found.iter().sum();
-        let least = (self.rows as f64 * 0.05).max(1.0);
-        let whole = (pairs[0] + pairs[1]).max(1.0);
-        let matches = [0, 1].map(|s| {
-            if all >= least {
-                found[s]
-            } else {
-                least * pairs[s] / whole
-            }
-        });
-        // What the seeds are, drawn to what is known beforehand.
-        let strength = 0.3 * all.max(least);
-        let m = sums.iter().zip(&start).map(|(s, start)| {
-            let known: f64 = s[0][1..].iter().sum::<f64>() + strength;
-            let mut one: Vec<f64> = (s[0].iter().zip(&start[0]))
-                .map(|(n, m)| (n + strength * m) / known)
-                .collect();
-            one[0] = 1.0;
-            std::array::from_fn(|_| one.clone())
-        });
-        Trained {
-            u: rates::of(&seen, 0.5, None),
-            m: m.collect(),
-            tree,
-            matches,
-            pairs,
-            kin: kin(self.comparer, &self.widths, matches),
-        }
-    }
-
-    /// What things are called is seldom equal by chance: where so few pairs share it that all of
-    /// them may be matches, learning begins with the belief that they are.
-    fn trust(&self, seen: &mut [Vec<f64>; STATES], main: usize, pairs: f64) {
-        let semantic = self.comparer.columns[main].semantic;
-        let most = match semantic {
-            Semantic::PersonName => 2.0,
-            _ => 20.0,
-        } * self.rows as f64;
-        let levels = semantic.levels();
-        let told = (1..levels.len()).filter(|l| *l <= 3 || levels[*l] == "code");
-        let told: Vec<usize> = told.collect();
-        let all: f64 = seen[0][1..].iter().sum();
-        let share: f64 = told.iter().map(|l| seen[0][*l]).sum::<f64>() / all.max(1.0);
-        if share * pairs <= most {
-            for s in seen {
-                told.iter().for_each(|l| s[*l] *= 0.05);
-            }
-        }
-    }
-
-    /// Whether two rows agree in everything both have, among it something telling, and have at
-    /// least half of it, or all of it.
-    fn agrees(&self, p: Pattern, all: bool) -> bool {
-        let (mut known, mut telling) = (0, false);
-        for (c, cells) in self.comparer.columns.iter().enumerate() {
-            let level = p.level(c);
-            let names = cells.semantic.tells_kin_apart();
-            let most = match () {
-                () if cells.semantic.is_main() => 3,
-                () if names => 2,
-                () => self.widths[c].div_ceil(2) - 1,
-            };
-            if level > most {
-                return false;
-            }
-            known += usize::from(level > 0);
-            telling |= names && level > 0;
-        }
-        let least = if all {
-            self.widths.len()
-        } else {
-            self.widths.len().div_ceil(2)
-        };
-        telling && known >= least
-    }
-
     /// Counts pairs anew by what their surroundings now say.
     fn recount(&mut self, at: &Trained) {
         let (weights, priors) = (at.weights(), at.priors());
@@ -469,16 +347,6 @@ impl Learning<'_> {
             }
         });
         out
-    }
-
-    /// The column of texts or names with most values: what a thing is called. Sources may say other
-    /// things in further texts.
-    fn main_text(&self) -> Option<usize> {
-        let columns = self.comparer.columns.iter().enumerate();
-        let named = columns.filter(|(_, c)| c.semantic.is_main());
-        named
-            .max_by_key(|(i, c)| (c.len(), std::cmp::Reverse(*i)))
-            .map(|x| x.0)
     }
 
     fn learn(&self, at: &mut Trained, rounds: usize, soft: usize) {
@@ -620,38 +488,4 @@ const MOST: i32 = 20_000;
 /// Log2 in thousandths.
 pub(super) fn milli(ratio: f64) -> i32 {
     (ratio.log2() * 1000.0).round() as i32
-}
-
-/// What the frequency of an equal value adds: it weighs log2(m / its own share) instead of
-/// log2(m / u).
-pub(super) struct Rarity {
-    known: f64,
-    partners: f64,
-    u: f64,
-    floor: f64,
-}
-
-impl Rarity {
-    /// Of a column whose values are equal in the share `u` of pairs by chance, in a table in which
-    /// a row has so many partners on average: they share its values, which makes them no less
-    /// rare. What one thing in the table holds cannot be told from what is rarer still, so that the
-    /// adjustment begins at one row; a value of many more rows than a thing has is common, and
-    /// weighs what its own share says.
-    pub(super) fn new(cells: &Cells, u: f64, partners: f64) -> Self {
-        let known = cells.known().max(1) as f64;
-        Self {
-            known,
-            partners: partners.min(4.0),
-            u,
-            floor: u.max(1.0 / known),
-        }
-    }
-
-    /// For a value that so many rows hold, in milli-bits.
-    pub(super) fn of(&self, rows: u32) -> i32 {
-        let rows = (f64::from(rows) / (1.0 + self.partners)).max(1.0);
-        let common = ((rows - 2.0) / 2.0).clamp(0.0, 1.0);
-        let base = self.floor.powf(1.0 - common) * self.u.powf(common);
-        milli(base * self.known / rows).clamp(-14_000, 3_000)
-    }
 }
