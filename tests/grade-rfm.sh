@@ -21,7 +21,7 @@ for _ in $(seq 1 600); do
   sleep 0.2
 done
 if ! JINKE_PYTHON=analysis "$root/tests/with-python.sh" python "$root/tests/python/grade_rfm.py" \
-  "127.0.0.1:$port" "$dir/data/credentials/admin.toml" "$dir/data/samples"; then
+  "127.0.0.1:$port" "$dir/data/credentials/admin.toml" "$dir/data/imports/samples"; then
   tail -50 "$dir/log" >&2
   exit 1
 fi

@@ -3,10 +3,14 @@
 //! They are the simulators that the connectors are tested with, seeded with Chinese rows, on an
 //! address of the machine. What they know is invented, and their credentials are public.
 
+mod clients;
+
 use std::{any::Any, io};
 
 use jinke_types::{Code, Failure};
 use serde_json::json;
+
+pub use clients::{Client, ClientContact};
 
 /// Kinds that have a simulator.
 pub const KINDS: [&str; 4] = ["wecom", "dingtalk", "kingdee", "tryton"];
@@ -26,6 +30,7 @@ pub struct Simulation {
 enum System {
     Wecom(jinke_wecom::simulator::Simulator),
     Dingtalk(jinke_dingtalk::simulator::Simulator),
+    Kingdee(jinke_kingdee::simulator::Simulator),
     Other(#[expect(dead_code, reason = "it runs until dropped")] Box<dyn Any + Send + Sync>),
 }
 
@@ -96,7 +101,7 @@ impl Simulation {
                     ("app_secret", text(s::APP_SECRET)),
                     private,
                 ];
-                (url, settings, System::Other(Box::new(sim)))
+                (url, settings, System::Kingdee(sim))
             }
             "tryton" => {
                 use jinke_tryton::simulator as s;
@@ -183,7 +188,7 @@ impl Simulation {
                 let good = answers.iter().filter(|a| **a == success).count();
                 Ok((good, answers.len()))
             }
-            System::Other(_) => Ok((0, 0)),
+            System::Kingdee(_) | System::Other(_) => Ok((0, 0)),
         }
     }
 }

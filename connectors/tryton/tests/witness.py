@@ -5,6 +5,7 @@ client, and never through the connector.
     witness.py URL PASSWORD edit-address PARTY STREET
     witness.py URL PASSWORD new-party NAME
     witness.py URL PASSWORD delete-party PARTY
+    witness.py URL PASSWORD identify PARTY NAME CODE
     witness.py URL PASSWORD new-sale PARTY
     witness.py URL PASSWORD pay INVOICE
     witness.py DATABASE_FILE - end-sessions
@@ -113,6 +114,14 @@ def delete_party(party):
     return {}
 
 
+def identify(party, name, code):
+    party = Model.get("party.party")(int(party))
+    party.name = name
+    party.identifiers[0].code = code
+    party.save()
+    return {}
+
+
 def new_sale(party):
     product = Model.get("product.product").find([("salable", "=", True)], limit=1)[0]
     term = Model.get("account.invoice.payment_term").find([], limit=1)[0]
@@ -171,6 +180,7 @@ def main():
             "edit-address": edit_address,
             "new-party": new_party,
             "delete-party": delete_party,
+            "identify": identify,
             "new-sale": new_sale,
             "pay": pay,
         }

@@ -6,9 +6,36 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jinke_runner::{Progress, Report};
+use jinke_runner::{Counts, Progress, Report};
 
 use crate::print::text::clean;
+
+/// How an import ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// What became of its records.
+    pub counts: Counts,
+    /// Rows and values that could not be read.
+    pub row_errors: u64,
+    /// Departments and members that were taken.
+    pub directory: u64,
+    /// The same was imported before.
+    pub imported_before: bool,
+    /// It went on where an earlier one was interrupted.
+    pub resumed: bool,
+}
+
+impl From<&Report> for Finished {
+    fn from(report: &Report) -> Self {
+        Self {
+            counts: report.counts,
+            row_errors: report.row_error_count,
+            directory: 0,
+            imported_before: report.imported_before,
+            resumed: report.resumed,
+        }
+    }
+}
 
 /// Lines are at least this far apart where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -59,25 +86,29 @@ impl ImportProgress {
     }
 
     /// Shows how the import ended and takes the bar away.
-    pub fn finish(self, report: &Report) {
+    pub fn finish(self, end: &Finished) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let counts = &report.counts;
-        let again = if report.imported_before {
+        let counts = &end.counts;
+        let again = if end.imported_before {
             "（以前导入过，未变的不再写入 imported before: what is unchanged is not written again）"
-        } else if report.resumed {
+        } else if end.resumed {
             "（接着上次中断处 went on where it was interrupted）"
         } else {
             ""
         };
+        let directory = match end.directory {
+            0 => String::new(),
+            n => format!("  部门和成员 departments and members {n}"),
+        };
         say(&format!(
-            "✓ {}  新增 created {}  更新 updated {}  未变 unchanged {}  错误 errors {}{again}",
+            "✓ {}  新增 created {}  更新 updated {}  未变 unchanged {}  错误 errors {}{directory}{again}",
             clean(&self.source),
             counts.created,
             counts.updated,
             counts.unchanged + counts.superseded,
-            report.error_count(),
+            end.row_errors + counts.rejected,
         ));
     }
 }

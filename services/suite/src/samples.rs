@@ -12,6 +12,9 @@
 //! | `chat-contacts.csv`, `chat-messages.csv` | the export of a chat platform in UTF-8 with a byte order mark |
 //! | `truth.csv` | which source records are one party: `source,external_id,kind,entity` |
 //!
+//! Two systems are not files: what a simulated Kingdee and a simulated WeCom know of the same
+//! companies is in [`SampleManifest::systems`].
+//!
 //! The same company appears in several of them: with typing errors, as a short name, in
 //! traditional characters, in full-width forms, without its identifier. There are branches
 //! that bill under head office's identifier, sister companies that share a brand, and
@@ -23,6 +26,7 @@ pub(crate) mod dice;
 mod erp;
 mod finance;
 mod noise;
+pub mod systems;
 mod words;
 
 use std::{
@@ -37,6 +41,8 @@ use anyhow::Context;
 pub struct SampleManifest {
     /// The sources, in the order they should be imported in.
     pub sources: Vec<SampleSource>,
+    /// What systems that are not files know of the companies.
+    pub systems: systems::SampleSystems,
     /// Which source records are one party: `source,external_id,kind,entity`.
     pub truth: PathBuf,
     /// How many organizations there are in truth, branches included.
@@ -66,6 +72,12 @@ pub struct SampleFile {
     pub path: PathBuf,
     /// The mapping file; of a workbook it names the sheet.
     pub mapping: PathBuf,
+}
+
+/// What systems that are not files know of about `customers` companies, as [`write_samples`]
+/// with the same arguments tells it.
+pub fn systems(seed: u64, customers: usize) -> systems::SampleSystems {
+    systems::of(seed, &company::invent(seed, customers))
 }
 
 /// Collects which source record is whom.
@@ -100,6 +112,8 @@ pub fn write_samples(dir: &Path, seed: u64, customers: usize) -> anyhow::Result<
     erp::write(dir, seed, &companies, &mut list)?;
     let row_errors = finance::write(dir, seed, &companies, &mut list)?;
     chat::write(dir, seed, &companies, &mut list)?;
+    let systems = systems::of(seed, &companies);
+    systems.list(&mut list)?;
     list.0.flush()?;
     let sources = vec![
         SampleSource {
@@ -161,6 +175,7 @@ pub fn write_samples(dir: &Path, seed: u64, customers: usize) -> anyhow::Result<
     ];
     Ok(SampleManifest {
         sources,
+        systems,
         truth,
         organizations: companies.len(),
         row_errors,

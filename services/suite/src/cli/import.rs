@@ -125,7 +125,7 @@ pub async fn import(global: &Global, args: ImportArgs, printer: &mut Printer<'_>
     let report = run_import(job, &door, &OsEntropy, &mut |p| progress.show(p))
         .await
         .map_err(failed)?;
-    progress.finish(&report);
+    progress.finish(&(&report).into());
     if let Some(path) = &args.errors_out {
         write_errors(&report, path)?;
         say(&format!("错误报告 error report: {}", path.display()));

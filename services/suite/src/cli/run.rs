@@ -5,7 +5,12 @@ mod sample_import;
 mod sample_pipeline;
 mod summary;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
 use jinke_kit::{
@@ -14,6 +19,7 @@ use jinke_kit::{
     shutdown, telemetry,
     tls::{ClientTls, ServerTls},
 };
+use jinke_runner::simulate::Simulation;
 use jinke_types::{Code, Failure, SystemClock};
 
 use super::{Global, Outcome, config::ConfigArgs};
@@ -41,7 +47,8 @@ pub struct RunArgs {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Write sample files of invented companies into the data folder and import them
+    /// Write sample files of invented companies, start a simulated Kingdee and WeCom that know
+    /// some of them, and import all of it
     #[arg(long)]
     samples: bool,
     /// How many companies the samples are about
@@ -65,7 +72,7 @@ pub async fn run(global: &Global, args: RunArgs, printer: &mut Printer<'_>) -> O
         return Err(Failure::new(
             Code::InvalidArgument,
             "SAMPLES_NEED_ALL",
-            "--samples needs identity and customer in this process",
+            "--samples needs all services in this process",
         ));
     }
     let mut layers = args
@@ -93,9 +100,11 @@ pub async fn run(global: &Global, args: RunArgs, printer: &mut Printer<'_>) -> O
         }
     }
     fresh::mark(&data_dir)?;
+    let samples = samples_folder(&config)?;
     let tls = server_tls(&config)?;
     let telemetry = telemetry::init(&config)?;
-    let done = serve(&args, config, &areas, &data_dir, tls, printer).await;
+    let places = (data_dir.as_path(), samples.as_path());
+    let done = serve(&args, config, &areas, places, tls, printer).await;
     // Sending the last spans blocks.
     tokio::task::spawn_blocking(|| telemetry.flush())
         .await
@@ -108,7 +117,7 @@ async fn serve(
     args: &RunArgs,
     config: jinke_kit::Config,
     areas: &[Area],
-    data_dir: &Path,
+    (data_dir, folder): (&Path, &Path),
     tls: Option<ClientTls>,
     printer: &mut Printer<'_>,
 ) -> Outcome {
@@ -129,8 +138,9 @@ async fn serve(
         let scheme = if gateway_tls { "https" } else { "http" };
         say(&format!("HTTP 接口 JSON over HTTP at {scheme}://{addr}"));
     }
+    let mut simulations = Vec::new();
     if args.samples {
-        let work = samples(args, data_dir, &endpoint, tls, printer);
+        let work = samples(args, (data_dir, folder), &endpoint, tls, printer);
         let done = tokio::select! {
             done = work => done,
             signal = shutdown::signal() => {
@@ -140,9 +150,12 @@ async fn serve(
                 return Ok(ExitCode::from(crate::print::error::EXIT_INTERRUPTED));
             }
         };
-        if let Err(failure) = done {
-            stop_quietly(running).await;
-            return Err(failure);
+        match done {
+            Ok(found) => simulations = found,
+            Err(failure) => {
+                stop_quietly(running).await;
+                return Err(failure);
+            }
         }
     }
     if args.exit_after_import {
@@ -151,7 +164,17 @@ async fn serve(
     }
     say("按 Ctrl-C 停止 Ctrl-C stops");
     running.wait().await?;
+    // The simulated systems answer as long as the suite may ask them.
+    drop(simulations);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the samples are written: below the first folder that connections may read files from.
+fn samples_folder(config: &jinke_kit::Config) -> Result<PathBuf, Failure> {
+    let section: jinke_runner::config::ConnectorConfig = config.section("connector")?;
+    let folders = section.folders(&config.data_dir());
+    let first = folders.into_iter().next();
+    Ok(first.unwrap_or_else(|| config.data_dir()).join("samples"))
 }
 
 async fn stop_quietly(running: Running) {
@@ -162,15 +185,15 @@ async fn stop_quietly(running: Running) {
 
 async fn samples(
     args: &RunArgs,
-    data_dir: &Path,
+    (data_dir, folder): (&Path, &Path),
     endpoint: &str,
     tls: Option<ClientTls>,
     printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
+) -> Result<Vec<Simulation>, Failure> {
     let key = connect::admin_key(data_dir)?;
     let clock = std::sync::Arc::new(SystemClock);
     let peer = jinke_kit::client::connect(endpoint, Credential::Key(key), tls.as_ref(), clock)?;
-    let reports = sample_import::import(&peer, data_dir, args.sample_companies).await?;
+    let samples = sample_import::import(&peer, folder, args.sample_companies).await?;
     let seeded = sample_pipeline::seed(&peer).await?;
     printer.line("")?;
     printer.line(format!(
@@ -178,7 +201,8 @@ async fn samples(
          看漏斗 see the funnel: jinke pipeline board",
         seeded.opportunities, seeded.leads, seeded.tasks
     ))?;
-    summary::print(&peer, data_dir, &reports, printer).await
+    summary::print(&peer, data_dir, &samples.imported, printer).await?;
+    Ok(samples.simulations)
 }
 
 /// How a client in this process trusts the suite's own certificate.

@@ -134,6 +134,7 @@ pub const fn change(kind: pb::ChangeKind) -> &'static str {
         pb::ChangeKind::Unmerged => "拆分 unmerged",
         pb::ChangeKind::Redirected => "并入 redirected",
         pb::ChangeKind::Deleted => "删除 deleted",
+        pb::ChangeKind::Erased => "抹除 erased",
         pb::ChangeKind::Unspecified => "",
     }
 }

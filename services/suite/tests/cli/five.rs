@@ -143,7 +143,8 @@ impl Systems {
     }
 }
 
-fn lookup(home: &Home, what: &[&str]) -> Value {
+/// The customer that a look-up finds, whole.
+pub fn lookup(home: &Home, what: &[&str]) -> Value {
     let found = home.json(&[&["customers", "lookup"][..], what].concat());
     let name = first_name(&found).unwrap_or_else(|| panic!("no customer in {found:#}"));
     home.json(&["customers", "get", &name])

@@ -6,6 +6,8 @@ mod backup;
 mod doctor;
 mod files;
 mod five;
+#[cfg(feature = "rigs")]
+mod five_rigs;
 mod harness;
 mod resolve;
 mod rules;

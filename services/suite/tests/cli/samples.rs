@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Serving, record_keys, text};
+use crate::{
+    five::lookup,
+    harness::{Home, Serving, record_keys, text},
+};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -37,12 +40,13 @@ fn a_newcomers_path_holds() {
     let customers = number_behind(&lines, "golden customers");
     let merged = number_behind(&lines, "merged records");
     assert!(customers > 30 && merged > 10, "{lines:#?}");
-    for source in ["erp", "finance", "chat"] {
+    for source in ["erp", "finance", "chat", "kingdee", "wecom"] {
         assert!(
             lines.iter().any(|l| l.starts_with(source)),
             "{source}: {lines:#?}"
         );
     }
+    systems_overlap(&home);
     let errors = number_behind(&lines, "错误 errors    ");
     assert!(
         errors > 0,
@@ -74,6 +78,66 @@ fn a_newcomers_path_holds() {
     assert!(serving.stop().success(), "{}", home.log());
     run_again(&home, customers, merged);
     start_over(&home);
+}
+
+/// What the simulated systems know went through the connector service, to the right customers.
+fn systems_overlap(home: &Home) {
+    let listed = home.json(&["connections", "list"]);
+    let names: Vec<&str> = listed["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| text(c, "name"))
+        .collect();
+    let sources = ["chat", "erp", "finance", "kingdee", "wecom"];
+    let expected = sources.map(|s| format!("connections/sample-{s}"));
+    assert_eq!(names, expected);
+    // The truth says which records are one company; one that Kingdee and the ERP both know by its
+    // identifier is one customer, one that WeCom's people name is one as well.
+    let truth = std::fs::read_to_string(home.data().join("imports/samples/truth.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = truth.lines().map(parts).collect();
+    let (mut shared, mut found) = (0, 0);
+    for row in rows
+        .iter()
+        .filter(|r| r[0] == "kingdee" && r[2] == "organization")
+    {
+        let other = rows.iter().find(|r| r[0] == "erp" && r[3] == row[3]);
+        let Some(other) = other else { continue };
+        shared += 1;
+        let customer = lookup(home, &["--record", &key(row)]);
+        found += usize::from(record_keys(&customer).contains(&key(other)));
+    }
+    assert!(shared > 3 && found * 2 > shared, "{found} of {shared}");
+    let person = rows
+        .iter()
+        .find(|r| r[0] == "wecom" && r[2] == "person")
+        .expect("a contact in WeCom");
+    let person = lookup(home, &["--record", &key(person)]);
+    assert_eq!(text(&person, "kind"), "PARTY_KIND_PERSON");
+    let users = home.json(&["users", "list"]).to_string();
+    assert!(
+        users.contains("zhangsan"),
+        "WeCom's members are users: {users}"
+    );
+}
+
+/// A line of the truth: source, external id, kind, entity. An id of Kingdee has a comma and quotes.
+fn parts(line: &str) -> Vec<&str> {
+    match line.split_once('"') {
+        Some((source, rest)) => {
+            let (id, rest) = rest.split_once('"').unwrap();
+            let rest = rest.trim_start_matches(',').split(',');
+            [source.trim_end_matches(','), id]
+                .into_iter()
+                .chain(rest)
+                .collect()
+        }
+        None => line.split(',').collect(),
+    }
+}
+
+fn key(row: &[&str]) -> String {
+    format!("{}/{}", row[0], row[1])
 }
 
 fn two_customers(home: &Home) -> (Value, Value) {

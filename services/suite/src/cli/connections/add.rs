@@ -120,7 +120,8 @@ fn value(found: &toml::Value) -> Value {
     Value { kind: Some(kind) }
 }
 
-fn object(table: &toml::Table) -> Struct {
+/// Settings as the server takes them.
+pub(in crate::cli) fn object(table: &toml::Table) -> Struct {
     Struct {
         fields: table.iter().map(|(k, v)| (k.clone(), value(v))).collect(),
     }

@@ -16,7 +16,9 @@ const MARKER: &str = "JINKE_DATA";
 const MARKER_TEXT: &str = "This folder holds the data of a Jinke suite. `jinke run --fresh` deletes \
                            it only when this file is here.\n";
 /// What the suite writes beside databases and keys.
-const OURS: [&str; 5] = ["credentials", "samples", "imports", "endpoint", MARKER];
+const OURS: [&str; 4] = ["credentials", "samples", "endpoint", MARKER];
+/// The folder that files are imported from. What lies in it is a user's, but for the samples.
+const IMPORTS: &str = "imports";
 
 /// Marks `dir` as a data folder; it is made, readable by its owner alone, when it is missing.
 ///
@@ -60,6 +62,7 @@ pub(super) fn clear(dir: &Path, storages: &[Storage]) -> Result<Vec<PathBuf>, Fa
         ));
     }
     let mut ours: Vec<PathBuf> = OURS.iter().map(|name| dir.join(name)).collect();
+    ours.push(dir.join(IMPORTS).join("samples"));
     for storage in storages {
         let Some(database) = storage.sqlite_file() else {
             return Err(Failure::new(
@@ -89,7 +92,15 @@ pub(super) fn clear(dir: &Path, storages: &[Storage]) -> Result<Vec<PathBuf>, Fa
     for path in ours.iter().chain([&marker]) {
         remove(path).map_err(|e| cannot(path, "deleted", &e))?;
     }
-    for folder in ["keys/identity", "keys/customer", "keys"] {
+    for folder in [
+        "keys/identity",
+        "keys/customer",
+        "keys/connector",
+        "keys/pipeline",
+        "keys/reporting",
+        "keys",
+        IMPORTS,
+    ] {
         // Only when nothing else is in them.
         let _ = fs::remove_dir(dir.join(folder));
     }
@@ -156,10 +167,17 @@ mod tests {
         }
         fs::create_dir_all(dir.path().join("samples/deep")).unwrap();
         fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+        fs::create_dir_all(dir.path().join("imports/samples")).unwrap();
         let kept = clear(dir.path(), &storages(dir.path())).unwrap();
         assert_eq!(kept, [dir.path().join("notes.txt")]);
         mark(dir.path()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        fs::create_dir_all(dir.path().join("imports/samples")).unwrap();
+        fs::write(dir.path().join("imports/customers.xlsx"), "mine").unwrap();
+        let kept = clear(dir.path(), &storages(dir.path())).unwrap();
+        assert!(kept.contains(&dir.path().join("imports")), "{kept:?}");
+        assert!(dir.path().join("imports/customers.xlsx").exists());
+        assert!(!dir.path().join("imports/samples").exists());
     }
 
     #[test]

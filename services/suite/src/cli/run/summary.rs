@@ -43,7 +43,7 @@ pub(super) async fn print(
     printer.table(&sources(&stats.sources, imported))?;
     printer.line("")?;
     let total = stats.organizations + stats.persons;
-    let errors: u64 = imported.iter().map(|i| i.report.error_count()).sum();
+    let errors: u64 = imported.iter().map(|i| i.errors).sum();
     printer.line(format!(
         "黄金客户 golden customers   {total}（组织 organizations {}，个人 persons {}）",
         stats.organizations, stats.persons
@@ -57,11 +57,14 @@ pub(super) async fn print(
         stats.open_reviews
     ))?;
     printer.line(format!("错误 errors                 {errors}"))?;
-    for path in imported.iter().filter_map(|i| i.errors.as_ref()) {
-        printer.line(format!("  报告 report: {}", path.display()))?;
+    for source in imported.iter().filter(|i| i.errors > 0) {
+        printer.line(format!(
+            "  详情 details: jinke connections errors {}",
+            source.connection()
+        ))?;
     }
-    let reports = || imported.iter().map(|i| &i.report);
-    if reports().all(|r| r.imported_before && r.counts.created + r.counts.updated == 0) {
+    let same = |i: &Imported| i.before && i.counts.created + i.counts.updated == 0;
+    if imported.iter().all(same) {
         printer.line(
             "数据上次已导入，本次没有变化 imported before; nothing changed (start over: make run \
              FRESH=1)",
@@ -83,10 +86,7 @@ pub(super) async fn print(
 }
 
 fn sources(counts: &[SourceCount], imported: &[Imported]) -> Table {
-    let by_id: BTreeMap<_, _> = imported
-        .iter()
-        .map(|i| (i.report.source.as_str(), i))
-        .collect();
+    let by_id: BTreeMap<_, _> = imported.iter().map(|i| (i.source.as_str(), i)).collect();
     let mut table = Table::new([
         "来源 source",
         "名称 name",
@@ -103,7 +103,7 @@ fn sources(counts: &[SourceCount], imported: &[Imported]) -> Table {
             .unwrap_or(&count.source);
         let (name, errors) = by_id
             .get(id)
-            .map(|i| (i.display_name.clone(), i.report.error_count().to_string()))
+            .map(|i| (i.display_name.clone(), i.errors.to_string()))
             .unwrap_or_default();
         table.row([
             id,
