@@ -1,7 +1,6 @@
 //! The section `gateway`; `config.default.toml` explains every key.
 
-use std::path::PathBuf;
-
+use jinke_kit::tls::ServerTls;
 use jinke_types::{Code, Failure};
 use serde::Deserialize;
 
@@ -40,22 +39,12 @@ pub struct GatewayConfig {
     pub grace_seconds: u64,
     /// Reverse proxies before the gateway.
     pub forwarded_hops: usize,
-    /// Certificate and key.
-    pub tls: Tls,
+    /// Certificate and key, and whose clients are let in.
+    pub tls: ServerTls,
     /// Allowances.
     pub rate: Rates,
     /// Web pages of other origins.
     pub cors: Cors,
-}
-
-/// Certificate and key.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// Certificate chain, PEM.
-    pub cert_file: PathBuf,
-    /// Private key, PEM.
-    pub key_file: PathBuf,
 }
 
 /// Allowances of callers.

@@ -3,30 +3,39 @@
 //! A connection that does not finish its TLS handshake, or does not begin to speak HTTP, or sends
 //! the headers of a request too slowly, is closed after `head_seconds`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderValue, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
-use jinke_kit::Shutdown;
+use jinke_kit::{Shutdown, tls::ServerCertificates};
 use jinke_types::{Code, Failure};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     task::JoinHandle,
 };
-use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
 
-use crate::{config::Tls, edge::Gateway};
+use crate::edge::Gateway;
 
 /// How HTTP/2 begins when nothing else says that it will be spoken.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long connections are still taken, and wait for their first request, once the gateway drains:
+/// whoever connected just before is answered, with `connection: close`, and not cut off.
+const LINGER: Duration = Duration::from_millis(300);
 
 /// A gateway that listens.
 #[derive(Debug)]
@@ -50,8 +59,9 @@ impl Serving {
 }
 
 /// Begins to listen. Once `leaving` is triggered, connections of HTTP/1.1 are closed after the
-/// request they carry, so that none is cut between two. Ends when `shutdown` is triggered and
-/// requests in flight are answered.
+/// request they carry, so that none is cut between two. Ends when `shutdown` is triggered,
+/// connections that came just before had a moment for their first request, and requests in flight
+/// are answered.
 ///
 /// # Errors
 /// `CONFIG` when the address cannot be had or a file of `tls` is unusable.
@@ -67,53 +77,40 @@ pub async fn listen(
     };
     let listener = TcpListener::bind(address).await.map_err(wrong)?;
     let addr = listener.local_addr().map_err(Failure::internal)?;
-    let tls = acceptor(&gateway.config().tls)?;
+    let tls = gateway
+        .config()
+        .tls
+        .load("gateway.tls", &[b"h2", b"http/1.1"])?;
     tracing::info!(%addr, tls = tls.is_some(), "serving HTTP");
     let task = tokio::spawn(accept(listener, tls, gateway, leaving, shutdown));
     Ok(Serving { addr, task })
 }
 
-fn acceptor(tls: &Tls) -> Result<Option<TlsAcceptor>, Failure> {
-    if tls.cert_file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let wrong = |key: &str, path: &std::path::Path, e: &dyn std::fmt::Display| {
-        let message = format!("gateway.tls.{key}: {}: {e}", path.display());
-        Failure::new(Code::InvalidArgument, "CONFIG", message)
-    };
-    let certs = CertificateDer::pem_file_iter(&tls.cert_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| wrong("cert_file", &tls.cert_file, &e))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-        .map_err(|e| wrong("key_file", &tls.key_file, &e))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Failure::internal)?
-        .with_no_client_auth()
-        .with_single_cert(certs, key)
-        .map_err(|e| wrong("cert_file", &tls.cert_file, &e))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
-}
-
 async fn accept(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerCertificates>,
     gateway: Gateway,
     leaving: Shutdown,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let places = Arc::new(Semaphore::new(gateway.config().connections));
-    let open = GracefulShutdown::new();
+    // Whoever connected just before the end was told nothing of it yet.
+    let closing = async {
+        shutdown.wait().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::pin!(closing);
+    // Each connection holds a sender, so that the last one to end is noticed.
+    let (open, mut ended) = mpsc::channel::<()>(1);
     loop {
         let next = async {
             // Permits of a semaphore that is never closed always come.
             let place = Arc::clone(&places).acquire_owned().await.ok();
             (listener.accept().await, place)
         };
-        let Some((accepted, place)) = shutdown.unless(next).await else {
-            break;
+        let (accepted, place) = tokio::select! {
+            next = next => next,
+            () = &mut closing => break,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -124,38 +121,73 @@ async fn accept(
             }
         };
         let _ = stream.set_nodelay(true);
-        let (tls, gateway, watcher) = (tls.clone(), gateway.clone(), open.watcher());
-        let leaving = leaving.child();
+        let acceptor = tls.as_ref().map(ServerCertificates::acceptor);
+        let (gateway, open) = (gateway.clone(), open.clone());
+        let ends = Ends {
+            leaving: leaving.child(),
+            shutdown: shutdown.child(),
+            asked: Arc::default(),
+        };
         tokio::spawn(async move {
-            let _place = place;
+            let (_place, _open) = (place, open);
             let patience = Duration::from_secs(gateway.config().head_seconds);
-            match tls {
+            match acceptor {
                 None => {
-                    if let Ok(Some(h2)) = tokio::time::timeout(patience, begins(&stream)).await {
-                        connection(stream, h2, gateway, from, leaving, watcher).await;
+                    let begun = ends.begun(tokio::time::timeout(patience, begins(&stream)));
+                    if let Some(Ok(Some(h2))) = begun.await {
+                        connection(stream, h2, gateway, from, ends).await;
                     }
                 }
-                Some(tls) => {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await
-                    {
+                Some(acceptor) => {
+                    let shaken = tokio::time::timeout(patience, acceptor.accept(stream));
+                    if let Some(Ok(Ok(stream))) = ends.begun(shaken).await {
                         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        connection(stream, h2, gateway, from, leaving, watcher).await;
+                        connection(stream, h2, gateway, from, ends).await;
                     }
                 }
             }
         });
     }
-    drop(listener);
+    drop((listener, open));
     let grace = Duration::from_secs(gateway.config().grace_seconds);
-    tokio::time::timeout(grace, open.shutdown())
-        .await
-        .map_err(|_| {
-            Failure::new(
-                Code::DeadlineExceeded,
-                "DRAIN_CUT",
-                "requests in flight had to be cut",
-            )
-        })
+    // Nothing is ever sent: it completes when the last connection is gone.
+    match tokio::time::timeout(grace, ended.recv()).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::new(
+            Code::DeadlineExceeded,
+            "DRAIN_CUT",
+            "requests in flight had to be cut",
+        )),
+    }
+}
+
+/// When one connection ends.
+#[derive(Clone)]
+struct Ends {
+    leaving: Shutdown,
+    shutdown: Shutdown,
+    /// It has carried a request.
+    asked: Arc<AtomicBool>,
+}
+
+impl Ends {
+    /// Completes when the connection is to be closed behind what it carries: once the gateway
+    /// drains, and a little later when nothing was asked yet, because a request may be on its way.
+    async fn now(&self) {
+        self.shutdown.wait().await;
+        let end = tokio::time::Instant::now() + LINGER;
+        while !self.asked.load(Ordering::Acquire) && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What a client that has not begun to speak does, unless it is time to close.
+    async fn begun<T>(&self, begins: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            begun = begins => Some(begun),
+            () = self.now() => None,
+        }
+    }
 }
 
 /// Whether a client that has begun to speak speaks HTTP/2; `None` when it is gone.
@@ -177,14 +209,8 @@ async fn begins(stream: &TcpStream) -> Option<bool> {
     }
 }
 
-async fn connection<S>(
-    stream: S,
-    h2: bool,
-    gateway: Gateway,
-    from: SocketAddr,
-    leaving: Shutdown,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
+async fn connection<S>(stream: S, h2: bool, gateway: Gateway, from: SocketAddr, ends: Ends)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = gateway.config();
@@ -211,11 +237,13 @@ async fn connection<S>(
         .max_header_list_size(header_bytes + u32::try_from(2 * uri_bytes).unwrap_or(0))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
+    let asked = ends.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (gateway, leaving) = (gateway.clone(), leaving.clone());
+        asked.asked.store(true, Ordering::Release);
+        let (gateway, ends) = (gateway.clone(), asked.clone());
         async move {
             let mut answer = gateway.answer(request.map(Body::new), from.ip()).await;
-            if leaving.is_triggered() && !h2 {
+            if ends.leaving.is_triggered() && !h2 {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
             }
@@ -225,7 +253,15 @@ async fn connection<S>(
     let serving = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    if let Err(error) = watcher.watch(serving).await {
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = ends.now() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -124,6 +124,38 @@ async fn tls_speaks_what_the_client_offers() {
         };
         assert_eq!(response.status(), 200, "{protocol}");
     }
+    // With an authority for clients, whoever shows no certificate of it is not let in.
+    let own = format!("tls.client_ca_file={}", cert.display());
+    let mutual = crate::support::house(&[&cert_set, &key_set, &own]);
+    let serving = listening(&mutual).await;
+    let config = |shown: bool| {
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots.clone());
+        if !shown {
+            return builder.with_no_client_auth();
+        }
+        let chain = vec![CertificateDer::from_pem_file(&cert).unwrap()];
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_file(&key).unwrap();
+        builder.with_client_auth_cert(chain, key).unwrap()
+    };
+    for shown in [true, false] {
+        let tcp = TcpStream::connect(serving.addr()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config(shown)));
+        let mut answer = Vec::new();
+        // A refusal of TLS 1.3 comes behind the handshake, with the first read.
+        let told = async {
+            let mut tls = connector.connect(name, tcp).await?;
+            let ask = b"GET /v1/things/7 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            tls.write_all(ask).await?;
+            tls.read_to_end(&mut answer).await
+        }
+        .await;
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200"), shown, "{told:?}");
+    }
+
     let missing = crate::support::house(&[
         "tls.cert_file=/nowhere/c.pem",
         "tls.key_file=/nowhere/k.pem",
@@ -199,6 +231,31 @@ async fn draining_lets_requests_finish() {
     serving.wait().await.unwrap();
     let text = watch.await.unwrap();
     assert!(text.contains("event: error"), "{text}");
+    assert!(TcpStream::connect(addr).await.is_err());
+}
+
+/// Whoever connected before the end, or just behind its beginning, and has asked nothing yet, is
+/// answered and told to close.
+#[tokio::test]
+async fn draining_answers_whoever_has_just_connected() {
+    const ASK: &[u8] = b"GET /v1/things/1 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let house = house(&[]);
+    let serving = listening(&house).await;
+    let mut before = TcpStream::connect(serving.addr()).await.unwrap();
+    let mut idle = TcpStream::connect(serving.addr()).await.unwrap();
+    house.draining.trigger();
+    let mut after = TcpStream::connect(serving.addr()).await.unwrap();
+    for stream in [&mut before, &mut after] {
+        stream.write_all(ASK).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    // One that never asks does not keep the gateway.
+    let addr = serving.addr();
+    serving.wait().await.unwrap();
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap_or(0), 0);
     assert!(TcpStream::connect(addr).await.is_err());
 }
 

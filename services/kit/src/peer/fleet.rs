@@ -32,7 +32,11 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _};
 
-use crate::{deadline, methods, status::status, tls::ClientTls};
+use crate::{
+    deadline, methods,
+    status::status,
+    tls::{ClientTls, Watched},
+};
 
 /// For TCP and TLS together: a process that is stopped still accepts connections, and then says
 /// nothing.
@@ -58,7 +62,8 @@ struct Inner {
 }
 
 struct Replica {
-    channel: Channel,
+    /// Made anew when the files of its TLS were replaced.
+    channel: Watched<Channel>,
     rests_until: Mutex<Option<Instant>>,
 }
 
@@ -89,7 +94,7 @@ impl Fleet {
             .split(',')
             .map(|url| {
                 Ok(Replica {
-                    channel: channel(url.trim(), tls)?,
+                    channel: watched(url.trim(), tls)?,
                     rests_until: Mutex::default(),
                 })
             })
@@ -127,7 +132,7 @@ impl Fleet {
                     at: 0,
                 };
                 let attempt = Request::from_parts(parts.clone(), Body::new(replay));
-                let error = match replica.channel.clone().oneshot(attempt).await {
+                let error = match replica.channel.current().oneshot(attempt).await {
                     Ok(response) => match knows_nobody(&response) {
                         Some(refusal) if !lock(&kept).gone => {
                             replica.rest(Some(Instant::now() + REST));
@@ -173,6 +178,17 @@ impl Service<Request<Body>> for Fleet {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.clone().send(request))
     }
+}
+
+/// A channel that follows the files of its TLS. Calls on one that is replaced go on.
+fn watched(url: &str, tls: Option<&ClientTls>) -> Result<Watched<Channel>, Failure> {
+    let (url, tls) = (url.to_owned(), tls.cloned());
+    let files = tls.iter().flat_map(ClientTls::files);
+    let secure = url.starts_with("https");
+    Watched::new(
+        files.filter(|_| secure).collect::<Vec<_>>(),
+        Box::new(move || channel(&url, tls.as_ref())),
+    )
 }
 
 fn channel(url: &str, tls: Option<&ClientTls>) -> Result<Channel, Failure> {

@@ -79,6 +79,50 @@ async fn certificates_decide_who_gets_through() {
     }
 }
 
+/// Servers and clients go over to renewed certificates, and to a new authority, without a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewed_certificates_are_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    authority(dir.path(), "ours");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let set = [
+        format!("server.tls.cert_file={}", path("ours-server.pem")),
+        format!("server.tls.key_file={}", path("ours-server.key")),
+        format!("server.tls.client_ca_file={}", path("ours.pem")),
+    ];
+    let set: Vec<_> = set.iter().map(String::as_str).collect();
+    let running = suite("tls-renewed", &dir.path().join("data"), &set).await;
+    let endpoint = format!("https://{}", running.addr());
+    let token = Credential::Token(user_token("users/mei"));
+    let connected = |tls: &ClientTls| {
+        connect(&endpoint, token.clone(), Some(tls), Arc::new(SystemClock)).unwrap()
+    };
+    let follows = tls(dir.path(), "ours", Some("ours"));
+    let peer = connected(&follows);
+    matcher(peer.clone()).match_party(party(0)).await.unwrap();
+    // What one client held before stays what it was.
+    let old = dir.path().join("old");
+    std::fs::create_dir(&old).unwrap();
+    for name in ["ours.pem", "ours-client.pem", "ours-client.key"] {
+        std::fs::copy(dir.path().join(name), old.join(name)).unwrap();
+    }
+    let stale = tls(&old, "ours", Some("ours"));
+
+    authority(dir.path(), "ours");
+    tokio::time::sleep(jinke_kit::tls::LOOK_AGAIN).await;
+    // The peer that follows the files has a new channel, the other is neither trusted nor trusts.
+    matcher(peer).match_party(party(0)).await.unwrap();
+    let outcome = matcher(connected(&stale)).match_party(party(0)).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+
+    // Files that cannot be used leave in force what was read before.
+    std::fs::write(dir.path().join("ours-server.pem"), "no certificate").unwrap();
+    tokio::time::sleep(jinke_kit::tls::LOOK_AGAIN).await;
+    let fresh = connected(&follows);
+    matcher(fresh).match_party(party(0)).await.unwrap();
+    running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn files_that_are_wrong_are_named() {
     let dir = tempfile::tempdir().unwrap();
