@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
@@ -337,7 +337,7 @@ mod tests {
     fn a_record_of_the_stream_is_the_same_as_json() {
         let record = record(SEED, 5);
         let told = as_json(&record);
-        let key = record.key.context("a key").unwrap();
+        let key = record.key.unwrap();
         assert_eq!(told["key"]["externalId"], key.external_id.as_str());
         assert_eq!(encoded("华a"), "%E5%8D%8E%61");
     }
