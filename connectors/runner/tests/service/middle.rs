@@ -34,13 +34,11 @@ async fn what_is_pulled_again_is_counted_once() {
         world.connect().await;
         world.start();
         let run = begin(&world).await;
-        let waiting = until(async || {
+        until(async || {
             let run = world.get(&run.name).await;
-            (run.state() == State::Waiting).then_some(run)
+            (run.state() == State::Waiting).then_some(())
         })
         .await;
-        let people = &waiting.streams[0];
-        assert_eq!(people.created, 500, "what was taken is shown");
         assert_eq!(world.door.lock().records.len(), 500);
         world.door.lock().away_behind = None;
         let ended = world.ended(&run.name).await;

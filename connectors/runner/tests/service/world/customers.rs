@@ -31,6 +31,8 @@ pub struct Customers {
     pub records: BTreeMap<String, Vec<Version>>,
     /// External ids that are refused.
     pub refused: Vec<String>,
+    /// External ids that are refused the first time.
+    pub refused_once: Vec<String>,
     /// So many calls are answered with this code.
     pub away: usize,
     pub calls: usize,
@@ -101,7 +103,9 @@ impl Door for FakeDoor {
                 key: Some(key.clone()),
                 ..Default::default()
             };
-            if all.refused.contains(&key.external_id) {
+            let once = all.refused_once.iter().position(|r| *r == key.external_id);
+            let once = once.map(|at| all.refused_once.swap_remove(at));
+            if once.is_some() || all.refused.contains(&key.external_id) {
                 let info = ErrorInfo {
                     reason: "INVALID_FIELD".to_owned(),
                     ..ErrorInfo::default()
