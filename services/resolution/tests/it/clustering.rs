@@ -367,3 +367,32 @@ proptest! {
         prop_assert_eq!(twice.run(&both, &judgements).clusters, want);
     }
 }
+
+#[test]
+fn a_short_name_does_not_join_two_cities() {
+    let rules = RuleSet::organization();
+    let names = ["金客科技", "杭州金客科技有限公司", "成都金客科技有限公司"];
+    let std = names.map(|n| {
+        let name = Value::text(jinke_types::attribute::NAME, n.to_owned());
+        standardize(PartyKind::Organization, &[name], &rules)
+    });
+    let keys = [0, 1, 2].map(|i| RecordKey::new("s", format!("{i}")));
+    let nodes: Vec<Node<'_>> = (keys.iter().zip(&std))
+        .map(|(key, std)| Node { key, std })
+        .collect();
+    let edge = |a, b, above| Edge {
+        a,
+        b,
+        score: rules.thresholds.merge + above,
+    };
+    let short = [edge(0, 1, 500), edge(0, 2, 400)];
+    let found = cluster(&nodes, &short, &[], &rules);
+    assert_eq!(found.clusters, [vec![0, 1], vec![2]]);
+    assert_eq!(found.reviews[0].reason, Some(Reason::WeakBridge));
+    // Where records that name their city fit, as those of a company that moved, all are one.
+    let moved = [edge(0, 1, 500), edge(0, 2, 400), edge(1, 2, 100)];
+    assert_eq!(
+        cluster(&nodes, &moved, &[], &rules).clusters,
+        [vec![0, 1, 2]]
+    );
+}

@@ -206,6 +206,25 @@ fn the_model_file_is_golden() {
     assert_eq!(text, golden, "--- learned now:\n{text}");
 }
 
+/// Tables of persons without an address or a phone have no kin; a file may.
+#[test]
+fn kin_in_a_model_file_are_read_back() {
+    let golden = include_str!("data/people.model.toml");
+    let levels: Vec<String> = (PEOPLE.iter().map(|(_, s)| s.levels().len()))
+        .map(|n| format!("[{:?}]", vec![0; n]))
+        .collect();
+    let kin = |weights: &[String]| {
+        let weights = weights.join(", ");
+        let name = "[[kin]]\nname = \"much\"\nprior_within = -9000\nprior_across = 0";
+        format!("{golden}\n{name}\nweights = [{weights}]\n")
+    };
+    let model = Model::parse(&kin(&levels)).unwrap();
+    assert_eq!(model.kin.len(), 1);
+    assert_eq!(Model::parse(&model.to_toml()).unwrap(), model);
+    let refused = Model::parse(&kin(&levels[1..])).unwrap_err();
+    assert!(refused.message.contains("kin"), "{refused}");
+}
+
 #[test]
 fn a_broken_model_is_refused_by_line() {
     let good = include_str!("data/people.model.toml");
@@ -241,6 +260,34 @@ fn in_a_link_no_cluster_holds_two_rows_of_a_source() {
         assert!(lefts <= 1 && c.len() <= 2, "{c:?}");
     }
     assert!(clusters.values().filter(|c| c.len() == 2).count() > 190);
+}
+
+#[test]
+fn a_title_alone_is_enough() {
+    let title = |i: usize| -> String {
+        let words: Vec<String> = (0..6).map(|k| word((i * 7 + k * 131) % 900, 3)).collect();
+        words.join(" ")
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for i in 0..300 {
+        rows.push(("left".into(), format!("{i}"), vec![title(i)]));
+        if i % 2 == 0 {
+            let other = title(i).replacen(' ', "  ", 1).to_uppercase();
+            rows.push(("right".into(), format!("{i}"), vec![other]));
+        }
+    }
+    let t = table(&[("title", Semantic::Text)], &rows);
+    for mode in [Mode::Link, Mode::Dedupe, Mode::Both] {
+        let clusters = named(&t, &run(&t, mode, 2, None));
+        let right = (0..300)
+            .step_by(2)
+            .filter(|i| {
+                let pair = vec![format!("left/{i}"), format!("right/{i}")];
+                clusters.values().any(|c| *c == pair)
+            })
+            .count();
+        assert!(right >= 140, "{mode:?}: {right} of 150");
+    }
 }
 
 #[test]
