@@ -5,10 +5,7 @@
 //! values are marked, and components are clustered apart, which gives the same clusters. A test
 //! proves that both give the same.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::LazyLock,
-};
+use std::collections::HashMap;
 
 use jinke_types::{Address, Datum, PartyKind, Value, attribute};
 
@@ -17,9 +14,7 @@ use super::{
     blocks::{self, Pairs},
     group::{self, Scored},
     keys::BlockingReport,
-    model::Mode,
     parallel,
-    scripts::is_eastern,
 };
 use crate::{
     NothingGeneric,
@@ -27,81 +22,20 @@ use crate::{
     cluster::{Edge, partition},
     compare::{Sketch, Weights, score},
     rules::RuleSet,
-    standardize::{
-        Draft, Hashes, RULE_BITS, Standardized, address,
-        region::Region,
-        text::{ByChar, is_han},
-    },
+    standardize::{Draft, Hashes, RULE_BITS, Standardized, address, region::Region},
 };
 
+mod fits;
+mod parts;
+
+pub use fits::fits;
+use parts::{Part, parts, region_part};
+
 const PIECE: usize = 4096;
+/// Pairs whose sketches are fetched together.
+const TOGETHER: usize = 64;
 /// Low bits of a hash that hold the number of the key's rule.
 const RULE: u64 = (1 << RULE_BITS) - 1;
-
-/// What only Chinese names of businesses have.
-const CHINESE: &[&str] = &[
-    "公司",
-    "集团",
-    "厂",
-    "店",
-    "商行",
-    "经营部",
-    "事务所",
-    "合作社",
-    "中心",
-    "馆",
-    "酒楼",
-];
-
-/// [`CHINESE`] by the first character.
-static SAYING: LazyLock<ByChar<Vec<&str>>> = LazyLock::new(|| {
-    let mut by: BTreeMap<char, Vec<&str>> = BTreeMap::new();
-    for word in CHINESE {
-        by.entry(word.chars().next().unwrap_or_default())
-            .or_default()
-            .push(word);
-    }
-    ByChar::new(by)
-});
-
-/// Whether a name says in Chinese what kind of business it is.
-fn says_what_it_is(name: &str) -> bool {
-    name.char_indices().any(|(i, c)| {
-        let words = SAYING.get(c).into_iter().flatten();
-        words.into_iter().any(|w| name[i..].starts_with(w))
-    })
-}
-
-/// Whether a table is one of Chinese business customers: it has a column of organization names,
-/// at least half of the names are Chinese and few Japanese or Korean, a tenth say in Chinese
-/// what they are, and sources may hold duplicates.
-pub fn fits(table: &Table, mode: Mode, threads: usize) -> bool {
-    let Some(c) = table
-        .columns
-        .iter()
-        .position(|c| c.semantic == Semantic::OrgName)
-    else {
-        return false;
-    };
-    if mode == Mode::Link {
-        return false;
-    }
-    let counts = parallel::map(threads, table.len().div_ceil(PIECE), |p| {
-        let mut counts = [0_u64; 4];
-        for row in p * PIECE..((p + 1) * PIECE).min(table.len()) {
-            let name = table.cell(row, c);
-            let han = name.chars().any(is_han);
-            counts[0] += u64::from(!name.is_empty());
-            counts[1] += u64::from(han);
-            counts[2] += u64::from(han && is_eastern(name));
-            counts[3] += u64::from(han && says_what_it_is(name));
-        }
-        counts
-    });
-    let sum = |i: usize| counts.iter().map(|c| c[i]).sum::<u64>();
-    let [named, chinese, eastern, saying] = [0, 1, 2, 3].map(sum);
-    named > 0 && chinese * 2 >= named && eastern * 10 < named && saying * 10 >= named
-}
 
 /// The values of a row, as a connector would deliver them. Columns of type `city` are the parts
 /// of a region: by their names a province, a district, a country, else a city. Types that do
@@ -169,57 +103,6 @@ impl Piece {
     }
 }
 
-/// What a column gives to a record.
-enum Part {
-    Name,
-    Contact,
-    Phone,
-    Email,
-    Website,
-    Account,
-    Uscc,
-    Identifier(String),
-    Postcode,
-    Region(usize),
-    Address,
-    Nothing,
-}
-
-fn parts(table: &Table) -> Vec<Part> {
-    let each = table.columns.iter();
-    each.map(|c| match c.semantic {
-        Semantic::OrgName => Part::Name,
-        Semantic::PersonName => Part::Contact,
-        Semantic::Phone => Part::Phone,
-        Semantic::Email => Part::Email,
-        Semantic::Domain => Part::Website,
-        Semantic::BankAccount => Part::Account,
-        Semantic::Uscc => Part::Uscc,
-        Semantic::Identifier => Part::Identifier(format!("x_{}", c.name)),
-        Semantic::Postcode => Part::Postcode,
-        Semantic::City => Part::Region(region_part(&c.name)),
-        Semantic::Address => Part::Address,
-        _ => Part::Nothing,
-    })
-    .collect()
-}
-
-/// Which part of a region a column of type `city` is, by its name: 0 province, 1 city,
-/// 2 district, 3 country.
-fn region_part(column: &str) -> usize {
-    let name = column.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
-    if has(&["province", "state", "省"]) {
-        0
-    } else if has(&["district", "county", "区", "县"]) {
-        2
-    } else if has(&["country", "国"]) {
-        3
-    } else {
-        1
-    }
-}
-
 /// [`values`] and [`standardize`] in one, without making values first.
 fn one<'t>(
     table: &'t Table,
@@ -232,8 +115,7 @@ fn one<'t>(
     let mut draft = Draft::new(PartyKind::Organization);
     let mut place = [""; 4];
     let (mut text, mut postcode, mut joined) = ("", "", String::new());
-    for (c, part) in parts.iter().enumerate() {
-        let cell = table.cell(row, c);
+    for (cell, part) in table.cells(row).zip(parts) {
         if cell.is_empty() {
             continue;
         }
@@ -340,18 +222,24 @@ pub fn resolve(
     });
     let sketch = |r: u32| &sketches[r as usize / PIECE][r as usize % PIECE];
     let weights = Weights::new(&rules);
+    let least = rules.thresholds.review;
     let scored: Vec<Scored> = parallel::map_mut(threads, &mut pairs, |pairs| {
-        let each = std::mem::take(pairs).into_iter().map(blocks::unpack);
-        // Most pairs are far from the threshold, as little of them tells.
-        let near =
-            each.filter(|(a, b)| weights.most(sketch(*a), sketch(*b)) >= rules.thresholds.review);
-        near.map(|(a, b)| Scored {
-            a,
-            b,
-            score: score(record(a), record(b), &NothingGeneric, &rules),
-        })
-        .filter(|s| s.score >= rules.thresholds.review)
-        .collect::<Vec<Scored>>()
+        let mut out = Vec::new();
+        for some in std::mem::take(pairs).chunks(TOGETHER) {
+            let touched = some.iter().map(|p| sketch(blocks::unpack(*p).1).touch());
+            std::hint::black_box(touched.fold(0, |all, t| all ^ t));
+            for (a, b) in some.iter().map(|p| blocks::unpack(*p)) {
+                // Most pairs are far from the threshold, as little of them tells.
+                if weights.most(sketch(a), sketch(b)) < least {
+                    continue;
+                }
+                let score = score(record(a), record(b), &NothingGeneric, &rules);
+                if score >= least {
+                    out.push(Scored { a, b, score });
+                }
+            }
+        }
+        out
     })
     .concat();
     drop((pairs, sketches));

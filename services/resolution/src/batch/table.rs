@@ -144,15 +144,27 @@ impl Table {
     pub fn source_of(&self, row: usize) -> u32 {
         self.source_of[row]
     }
-    fn at(&self, row: usize, place: usize) -> &str {
+    /// The piece a row is in, and where its first cell is there.
+    fn place(&self, row: usize) -> (&Piece, usize) {
         let mut piece = self.piece_of[row / STEP] as usize;
         while self.pieces[piece].rows.end <= row {
             piece += 1;
         }
         let piece = &self.pieces[piece];
-        let i = (row - piece.rows.start) * self.width + place;
+        (piece, (row - piece.rows.start) * self.width)
+    }
+    fn at(&self, row: usize, place: usize) -> &str {
+        let (piece, first) = self.place(row);
+        let i = first + place;
         let from = if i == 0 { 0 } else { piece.ends[i - 1] };
         &piece.text[from as usize..piece.ends[i] as usize]
+    }
+    /// All cells of a row, in the order of columns.
+    pub fn cells(&self, row: usize) -> impl Iterator<Item = &str> {
+        let (piece, first) = self.place(row);
+        let ends = &piece.ends[first..first + self.width];
+        ends.windows(2)
+            .map(|e| &piece.text[e[0] as usize..e[1] as usize])
     }
     /// The key of a row within its source.
     pub fn key(&self, row: usize) -> &str {
@@ -193,7 +205,7 @@ struct Cells<'a> {
 }
 impl Cells<'_> {
     fn all(&self) -> impl Iterator<Item = &str> {
-        (0..self.table.columns.len()).map(|c| self.table.cell(self.row, c))
+        self.table.cells(self.row)
     }
 }
 impl PartialEq for Cells<'_> {

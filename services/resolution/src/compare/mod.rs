@@ -10,10 +10,12 @@ mod bound;
 mod organization;
 mod parts;
 mod person;
+mod sketch;
 
 use jinke_types::PartyKind;
 
-pub(crate) use bound::{Sketch, Weights};
+pub(crate) use bound::Weights;
+pub(crate) use sketch::Sketch;
 
 use crate::{block::Generic, rules::RuleSet, standardize::Standardized};
 

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{
     region::{DIVISIONS, Place, Region},
-    text::{fold, is_han},
+    text::{fold, is_alphanumeric, is_han},
 };
 
 /// An address in parts.
@@ -80,7 +80,7 @@ pub(crate) fn in_region(mut region: Region, text: &str) -> Option<Address> {
     let (street, number) = door(&text);
     let rest: String = text
         .iter()
-        .filter(|c| c.is_alphanumeric())
+        .filter(|c| is_alphanumeric(**c))
         .take(64)
         .collect();
     (!region.is_empty() || !rest.is_empty()).then_some(Address {
@@ -181,7 +181,7 @@ fn door(text: &[char]) -> (Vec<char>, SmolStr) {
         return (
             text.iter()
                 .copied()
-                .filter(|c| c.is_alphanumeric())
+                .filter(|c| is_alphanumeric(*c))
                 .take(8)
                 .collect(),
             SmolStr::default(),
@@ -196,7 +196,7 @@ fn door(text: &[char]) -> (Vec<char>, SmolStr) {
     let before: Vec<char> = text[..at]
         .iter()
         .copied()
-        .filter(|c| c.is_alphanumeric())
+        .filter(|c| is_alphanumeric(*c))
         .collect();
     if before.is_empty() {
         // 155 Park Road
@@ -204,7 +204,7 @@ fn door(text: &[char]) -> (Vec<char>, SmolStr) {
         return (
             after
                 .copied()
-                .filter(|c| c.is_alphanumeric())
+                .filter(|c| is_alphanumeric(*c))
                 .take(12)
                 .collect(),
             number,

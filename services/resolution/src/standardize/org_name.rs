@@ -10,7 +10,7 @@ use super::{
     org_print::Print,
     org_words::{BRANCH, COMPASS, FULL, LATIN_LEGAL, LATIN_TRADES, LEGAL, NOTES},
     region::{DIVISIONS, Region},
-    text::{Endings, Words, fold, is_han, pinyin, push_pinyin},
+    text::{Endings, Words, fold, is_alphanumeric, is_han, pinyin, push_pinyin},
 };
 
 /// Longest name read, in characters after folding.
@@ -77,7 +77,7 @@ pub fn parse(text: &str) -> Option<OrgName> {
     let han = folded.chars().filter(|&c| is_han(c)).count();
     let letters = folded
         .chars()
-        .filter(|c| c.is_alphabetic() && !is_han(*c))
+        .filter(|c| !is_han(*c) && c.is_alphabetic())
         .count();
     if letters > 0 && letters * 2 > han * 3 + letters {
         return latin(&folded);
@@ -147,7 +147,7 @@ fn chinese(folded: &str) -> Option<OrgName> {
 }
 
 /// Takes off marks, prefixes and suffixes that are notes, not name.
-fn without_notes(folded: &str) -> String {
+fn without_notes(folded: &str) -> &str {
     let mut s = folded.trim();
     // 【VIP】某公司 and 某公司【停用】
     if let Some(rest) = s.strip_prefix('【')
@@ -193,7 +193,7 @@ fn without_notes(folded: &str) -> String {
             }
         }
         if s == before {
-            return s.to_owned();
+            return s;
         }
     }
 }
@@ -220,12 +220,12 @@ fn without_brackets(text: &[char], region: &mut Region) -> Vec<char> {
                 *region = region.refined_by(DIVISIONS.region(place));
             } else if !(NOTES.contains(&word.as_str()) || is_person_note(&inner) || word == "中国")
             {
-                out.extend(inner.iter().filter(|c| c.is_alphanumeric()));
+                out.extend(inner.iter().filter(|c| is_alphanumeric(**c)));
             }
             i += len + 2;
             continue;
         }
-        if c.is_alphanumeric() || is_han(c) || matches!(c, '&' | '+') {
+        if is_han(c) || c.is_alphanumeric() || matches!(c, '&' | '+') {
             out.push(c);
         }
         i += 1;

@@ -279,25 +279,29 @@ impl Divisions {
 
     /// The longest division name at the start of `text`: its length in characters and place.
     pub fn at_start(&self, text: &[char]) -> Option<(usize, Place)> {
-        let list = self.heads.get(*text.first()?)?;
+        // All begin alike: most differ in the second character.
+        let (first, second) = (text.first()?, text.get(1)?);
+        let list = self.heads.get(*first)?;
         list.iter()
-            .find(|(n, _)| text.starts_with(n))
+            .find(|(n, _)| n[1] == *second && text.starts_with(n))
             .map(|(n, p)| (n.len(), *p))
     }
 
     /// The longest division name at the end of `text`.
     pub fn at_end(&self, text: &[char]) -> Option<(usize, Place)> {
-        let list = self.tails.get(*text.last()?)?;
+        let (last, before) = (text.last()?, text.get(text.len().checked_sub(2)?)?);
+        let list = self.tails.get(*last)?;
         list.iter()
-            .find(|(n, _)| text.ends_with(n))
+            .find(|(n, _)| n[n.len() - 2] == *before && text.ends_with(n))
             .map(|(n, p)| (n.len(), *p))
     }
 
     /// A district of `city` at the start of `text`, by full or short name.
     pub fn district_at_start(&self, city: u16, text: &[char]) -> Option<(usize, u16)> {
         let list = self.in_city.get(&city)?;
+        let first = text.first()?;
         list.iter()
-            .find(|(n, _)| text.starts_with(n))
+            .find(|(n, _)| n[0] == *first && text.starts_with(n))
             .map(|(n, d)| (n.len(), *d))
     }
 

@@ -201,6 +201,12 @@ pub const fn is_han(c: char) -> bool {
         | '\u{20000}'..='\u{323af}' | '〇')
 }
 
+/// Whether `c` is a letter or a number. Most letters here are common Han ones, which needs no
+/// search.
+pub(crate) fn is_alphanumeric(c: char) -> bool {
+    HAN.contains(&c) || c.is_alphanumeric()
+}
+
 /// Only the ASCII digits of a folded text.
 pub fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()

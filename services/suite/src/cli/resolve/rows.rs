@@ -114,17 +114,14 @@ impl<'a> Rows<'a> {
         self.ends.push(out.len());
         self.from = 0;
         self.at = i;
-        self.quoted = Some(match String::from_utf8_lossy(&out) {
-            Cow::Borrowed(_) => String::from_utf8(out).unwrap_or_default(),
-            Cow::Owned(text) => text,
-        });
+        // Only ASCII was left out, so that it still is text.
+        self.quoted = String::from_utf8(out).ok();
     }
 
     /// How many fields the row has.
     pub fn width(&self) -> usize {
         self.ends.len()
     }
-
     /// A field of the row; empty when the row has not so many.
     pub fn get(&self, i: usize) -> &str {
         let Some(end) = self.ends.get(i) else {
@@ -172,23 +169,19 @@ impl Opened {
         if first.starts_with(b"PAR1") || first.starts_with(b"PK\x03\x04") {
             return Err(failure(path, "INPUT_INVALID", "is no CSV file"));
         }
-        let mark = if first.starts_with(&[0xef, 0xbb, 0xbf]) {
-            3
-        } else {
-            0
-        };
-        let line = first[mark..].split(|b| *b == b'\n').next();
-        let line = line.unwrap_or_default();
+        let has_mark = first.starts_with(&[0xef, 0xbb, 0xbf]);
+        let mark = if has_mark { 3 } else { 0 };
+        let lines = &mut first[mark..].split(|b| *b == b'\n');
+        let line = lines.next().unwrap_or_default();
         let delimiter = [b',', b'\t', b';', b'|']
             .into_iter()
             .max_by_key(|d| (line.iter().filter(|b| *b == d).count(), *d == b','))
             .unwrap_or(b',');
         let utf8 = utf8 && std::str::from_utf8(line).is_ok();
-        let header = match decoded(&first[mark..], utf8) {
-            Some(text) => header(&text, delimiter),
-            // The piece ends within a character, or it is not UTF-8 after all.
-            None => header(&String::from_utf8_lossy(&first[mark..]), delimiter),
-        };
+        // The piece may end within a character.
+        let lossy = || String::from_utf8_lossy(&first[mark..]);
+        let text = decoded(&first[mark..], utf8).unwrap_or_else(lossy);
+        let header = header(&text, delimiter);
         Ok(Self {
             file,
             utf8,
@@ -392,10 +385,9 @@ pub fn read<P: Sync, T: Send>(
         let wrong: Vec<bool> = wrong.into_iter().map(AtomicBool::into_inner).collect();
         let failed = queue.failed.into_iter().find(|(f, _)| !wrong[*f]);
         if let Some((file, e)) = failed {
-            let reason = if e.kind() == io::ErrorKind::Other {
-                "INPUT_INVALID"
-            } else {
-                "INPUT_UNREADABLE"
+            let reason = match e.kind() {
+                io::ErrorKind::Other => "INPUT_INVALID",
+                _ => "INPUT_UNREADABLE",
             };
             return Err(failure(paths[todo[file].0], reason, e));
         }
