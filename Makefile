@@ -80,7 +80,7 @@ doc: ## Build the API documentation of the crates
 	cargo doc --workspace --no-deps
 
 .PHONY: bench
-bench: build ## Sustained ingest on both engines beside a bare batched upsert, in one run
+bench: build ## All benchmarks beside their calibrations, an hour or less (BENCH_ARGS="ingest 100000" runs one mode: ingest load connections serve reporting pipeline lookup)
 	cargo build --release -p jinke-tests --bin bench
 	JINKE_PG_FSYNC=on tests/with-postgres.sh $(TARGET)/release/bench $(BENCH_ARGS)
 

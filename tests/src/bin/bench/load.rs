@@ -22,7 +22,7 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
     let clients = numbers.next().unwrap_or(2).max(1);
     println!("first load of {total} records, batches of {batch}, {clients} clients");
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let bare = super::bare_upsert(engine, total.min(100_000), batch).await?;
+        let bare = super::ingest::bare_upsert(engine, total.min(100_000), batch).await?;
         println!("{engine:?}: bare batched upsert, durable    {bare:>9.0} rows/s   (calibration)");
         one(engine, total, batch, clients, bare).await?;
     }
