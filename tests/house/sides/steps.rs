@@ -190,6 +190,9 @@ impl World {
     /// A person holds two to be one; the house refuses what contradicts.
     async fn merge(&mut self, one: i64) {
         let other = self.some().expect("there is one");
+        if one == other {
+            return;
+        }
         let same = self.model.together(one).contains(&other);
         let both = pair(one, other);
         let new = self.model.positives.insert(both);
