@@ -292,22 +292,32 @@ async fn overlapping_customers_of_two_real_servers_and_three_more_become_one_eac
             &settings,
         );
 
-        let found: Vec<Value> = companies.iter().map(|c| one(&home, c)).collect();
+        let found: Vec<Value> = companies.iter().map(|c| one(&home, &sap, c)).collect();
         assert_ne!(found[0]["name"], found[1]["name"], "two companies");
         // Pulling again changes nothing.
         for id in ["k3", "s4", "ty", "wx"] {
             run(&home, id);
         }
         for (before, company) in found.iter().zip(&companies) {
-            assert_eq!(one(&home, company)["etag"], before["etag"]);
+            assert_eq!(one(&home, &sap, company)["etag"], before["etag"]);
         }
         assert!(serving.stop().success());
     });
 }
 
+/// Whether a record is a partner that SAP itself tells to have this name.
+fn is_namesake(home: &Home, sap: &str, key: &str, name: &str) -> bool {
+    let Some(number) = key.strip_prefix("s4/A_BusinessPartner,") else {
+        return false;
+    };
+    let row = format!("{sap}/API_BUSINESS_PARTNER/A_BusinessPartner('{number}')");
+    let asked = format!("curl -sf -u demo:{SAP_PASSWORD} -H 'accept: application/json' \"{row}\"");
+    home.shell(&asked).out.contains(&format!("\"{name}\""))
+}
+
 /// The customer that a company became: of all sources that know its identifier, with the orders,
 /// receivables and messages of all, and its contact a person of all that know him.
-fn one(home: &Home, company: &Company) -> Value {
+fn one(home: &Home, sap: &str, company: &Company) -> Value {
     let found = lookup(home, &["--identifier", &format!("uscc:{}", company.uscc)]);
     let mut expected = vec![
         format!("excel/{}", company.code),
@@ -318,6 +328,8 @@ fn one(home: &Home, company: &Company) -> Value {
     let mut keys = record_keys(&found);
     // The organization that WeCom names has no identifier; it may be drawn in by its name.
     keys.retain(|key| !key.starts_with("wx/"));
+    // The rig's seed gives some partners one name; whoever else is here must be such a namesake.
+    keys.retain(|key| expected.contains(key) || !is_namesake(home, sap, key, &company.name));
     keys.sort();
     expected.sort();
     assert_eq!(keys, expected, "{}", company.name);
