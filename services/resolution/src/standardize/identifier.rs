@@ -162,7 +162,11 @@ pub fn luhn_holds(digits: &str) -> bool {
 
 /// Standard form of an identifier of any scheme; `None` when nothing remains.
 pub fn parse(scheme: &str, text: &str) -> Option<Parsed> {
-    let raw = alnum(text);
+    let raw = if scheme == USCC {
+        SmolStr::default()
+    } else {
+        alnum(text)
+    };
     let parsed = match scheme {
         USCC => uscc(text),
         "org_code" => Parsed {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use smol_str::SmolStr;
 
-use super::text::{Endings, fold, is_han, pinyin};
+use super::text::{ByChar, Endings, fold, is_han, pinyin};
 
 /// A person's name in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,11 +159,27 @@ const READINGS: &[(&str, &str)] = &[
     ("宓", "mi"),
 ];
 
+/// Texts by their first character, in the order given.
+fn by_first<T: Copy>(list: &[T], text: impl Fn(T) -> &'static str) -> ByChar<Vec<T>> {
+    let mut by: std::collections::BTreeMap<char, Vec<T>> = Default::default();
+    for item in list {
+        let first = text(*item).chars().next().unwrap_or_default();
+        by.entry(first).or_default().push(*item);
+    }
+    ByChar::new(by)
+}
+
+static COMPOUND_BY_FIRST: LazyLock<ByChar<Vec<&'static str>>> =
+    LazyLock::new(|| by_first(COMPOUND, |c| c));
+static READINGS_BY_FIRST: LazyLock<ByChar<Vec<(&'static str, &'static str)>>> =
+    LazyLock::new(|| by_first(READINGS, |r| r.0));
+
 fn surname_length(name: &[char]) -> usize {
-    let first = name.first().copied();
-    COMPOUND
-        .iter()
-        .filter(|c| c.chars().next() == first)
+    let first = name.first().copied().unwrap_or_default();
+    COMPOUND_BY_FIRST
+        .get(first)
+        .into_iter()
+        .flatten()
         .find(|c| name.iter().copied().take(c.chars().count()).eq(c.chars()))
         .map_or(1, |c| c.chars().count())
 }
@@ -229,8 +245,10 @@ fn chinese(folded: &str) -> Option<PersonName> {
     let whole: String = name.iter().collect();
     let only_surname = name.len() <= n && (honorific || familiar || name.len() < 2);
     let given: String = name.iter().skip(n).collect();
-    let reading = READINGS
-        .iter()
+    let reading = READINGS_BY_FIRST
+        .get(name.first().copied().unwrap_or_default())
+        .into_iter()
+        .flatten()
         .find(|(s, _)| *s == surname)
         .map(|(_, r)| (*r).to_owned());
     let sound = if only_surname {
