@@ -141,6 +141,7 @@ fn every_classed_field_is_masked() {
                     SearchCustomersResponse,
                     LookupCustomersResponse,
                     UnmergeCustomerResponse,
+                    EraseCustomerResponse,
                     GetCustomerLineageResponse,
                     ListCustomerRevisionsResponse,
                     ListTimelineEntriesResponse,
