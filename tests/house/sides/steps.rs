@@ -195,10 +195,16 @@ impl World {
         }
         let same = self.model.together(one).contains(&other);
         let both = pair(one, other);
+        let refused = self.model.negatives.contains(&both);
         let new = self.model.positives.insert(both);
-        let refused = self.model.negatives.contains(&both) || self.model.contradicts();
-        if (refused || same) && new {
+        // Which of several judgements gives way is for the customer service to say: here is done
+        // what has one answer.
+        let unclear = !refused && self.model.contradicts();
+        if (refused || same || unclear) && new {
             self.model.positives.remove(&both);
+        }
+        if unclear {
+            return;
         }
         let request = MergeCustomersRequest {
             customer: format!("customers/{one}"),
