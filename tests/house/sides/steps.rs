@@ -220,10 +220,17 @@ impl World {
             (false, true) => Err("MERGE_CONFLICT".to_owned()),
             (false, false) => Ok(format!("customers/{}", self.model.holder(one))),
         };
+        let mut held = Vec::new();
         let found = done
-            .map(|c| c.into_inner().name)
+            .map(|c| {
+                let customer = c.into_inner();
+                held.extend(customer.records.into_iter().map(|r| r.address));
+                customer.name
+            })
             .map_err(|s| jinke_kit::failure(&s).reason.to_owned());
-        assert_eq!(found, expected, "{}", self.story());
+        let together = self.model.together(one);
+        let story = self.story();
+        assert_eq!(found, expected, "{held:?} for {together:?}; {story}");
     }
 
     /// A person takes some records out of a customer.
