@@ -32,14 +32,14 @@ use jinke_types::{
     Caller, Failure, FieldClass, FieldMask, ManualClock, RowScope, SeededEntropy, Timestamp,
 };
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     service::{Interceptor, Routes, interceptor::InterceptedService},
 };
 
 use crate::world::World;
 
 #[derive(Clone)]
-struct As(&'static str);
+pub struct As(&'static str);
 
 impl Interceptor for As {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -124,7 +124,7 @@ pub struct House {
     pub tasks: Arc<Tasks>,
 }
 
-type Door = InterceptedService<Routes, As>;
+pub type Door = InterceptedService<Routes, As>;
 
 impl House {
     pub async fn new(db: Database, seed: u64) -> Self {
