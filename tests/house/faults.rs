@@ -40,6 +40,8 @@ impl Scene {
             setting("customer.database.idle_seconds=2"),
             setting("customer.database.acquire_seconds=5"),
             setting(&format!("access.max_staleness_seconds={STALE}")),
+            // Half a minute for each fault is longer than the usual token holds.
+            ("identity", "identity.tokens.access_seconds=7200".to_owned()),
             (GATEWAY, "gateway.rate.caller_per_second=0".to_owned()),
             (GATEWAY, "gateway.rate.address_per_second=0".to_owned()),
         ];

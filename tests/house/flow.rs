@@ -18,7 +18,13 @@ use jinke_tests::{
     transcript::Transcript,
 };
 
-use crate::records::{get, ingest, key, message, order, party, text, timeline, totals, uscc};
+use jinke_kit::client::Credential;
+use jinke_runner::simulate::Simulation;
+
+use crate::{
+    records::{get, ingest, key, message, order, party, text, timeline, totals, uscc},
+    services::{self, Services},
+};
 
 const PHONE: &str = "13586420973";
 const EMAIL: &str = "zhuge.kongming@example-secret.cn";
@@ -317,7 +323,7 @@ async fn the_whole_way_in_one_process_on_sqlite() {
 }
 
 /// The flow in one process, with TLS, on PostgreSQL.
-async fn told_by_one() -> (Transcript, Transcript) {
+async fn told_by_one(simulation: &Simulation) -> (Transcript, Transcript) {
     let dir = tempfile::tempdir().expect("a folder");
     let place = Place::new(Engine::Postgres).await;
     let tls = Certificates::make(&dir.path().join("certificates")).expect("certificates");
@@ -329,26 +335,38 @@ async fn told_by_one() -> (Transcript, Transcript) {
     .await
     .expect("the suite starts");
     let channel = suite.login().await.expect("login");
-    let told = story(&mut Clients::new(&channel)).await;
+    let mut api = Clients::new(&channel);
+    let mut told = story(&mut api).await;
     let token = suite.token().await.expect("a token");
     let https = Https::new(&tls.authority, &token).expect("a client");
     let over_http = story_over_http(&https, suite.http).await;
+    let mut services = Services::new(|_| channel.clone());
+    services.story(&mut api, simulation, &mut told).await;
     suite.kill().await.expect("kill");
     place.remove().await;
     (told, over_http)
 }
 
 /// The flow in a process for each service.
-async fn told_by_many(change: impl FnOnce(&mut Plan)) -> (Transcript, Transcript) {
+async fn told_by_many(
+    simulation: &Simulation,
+    change: impl FnOnce(&mut Plan),
+) -> (Transcript, Transcript) {
     let dir = tempfile::tempdir().expect("a folder");
     let place = Place::new(Engine::Postgres).await;
     let mut plan = Plan::new(dir.path(), &place.config().url);
     change(&mut plan);
     let house = House::start(plan).await.expect("the house starts");
-    let told = story(&mut house.clients().await.expect("login")).await;
+    let mut api = house.clients().await.expect("login");
+    let mut told = story(&mut api).await;
     let token = house.token().await.expect("a token");
     let https = Https::new(&house.certificates.authority, &token).expect("a client");
     let over_http = story_over_http(&https, house.http("gateway-0")).await;
+    let mut services = Services::new(|service| {
+        let token = Credential::Token(token.clone());
+        house.connect(service, token).expect("a channel")
+    });
+    services.story(&mut api, simulation, &mut told).await;
     house.stop().await.expect("clean ends");
     place.remove().await;
     (told, over_http)
@@ -356,13 +374,16 @@ async fn told_by_many(change: impl FnOnce(&mut Plan)) -> (Transcript, Transcript
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_and_many_give_the_same_answers() {
-    let one = told_by_one().await;
-    assert!(one.0.0.len() >= 10 && one.1.0.len() >= 10);
+    // All of them pull from the same foreign system.
+    let foreign = Simulation::start("tryton", "127.0.0.1:0", services::ROWS).await;
+    let foreign = foreign.expect("a foreign system");
+    let one = told_by_one(&foreign).await;
+    assert!(one.0.0.len() >= 20 && one.1.0.len() >= 10);
     for (how, many) in [
-        ("tls", told_by_many(|_| {}).await),
+        ("tls", told_by_many(&foreign, |_| {}).await),
         (
             "production",
-            told_by_many(|plan| {
+            told_by_many(&foreign, |plan| {
                 plan.tls = Tls::Mutual;
                 plan.production = true;
             })

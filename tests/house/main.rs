@@ -3,11 +3,15 @@
 //! | module | what it proves |
 //! |---|---|
 //! | `crash` | SIGKILL during an import loses and doubles nothing |
-//! | `flow` | the whole way through the running house, in one process and in one for each service |
+//! | `flow`, `services` | the whole way through all services, in one process and in one for each |
 //! | `faults` | any process or link may fail in the middle of ingest |
+//! | `pulls` | any process or link may fail in the middle of a connector's run |
+//! | `stopped` | whoever holds the resolver's lock or leads a connection may sleep |
 //! | `histories` | two replicas behave like one; without the resolver's lock they are caught |
 //! | `upgrade` | replacing each process under load fails no call |
 //! | `sales` | leads, opportunities and tasks stand at the right customer through merge and unmerge |
+//! | `sides` | random histories through customer, pipeline and reporting: all is on the right side |
+//! | `quarter` | from a record to a lost quarter: a lead, a win, orders, values, one warning, one task |
 //! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
 //! | `contract` | the descriptor set keeps the conventions of the contract |
 
@@ -18,7 +22,13 @@ mod faults;
 mod flow;
 mod histories;
 mod load;
+mod pulls;
+mod quarter;
 mod records;
+mod runs;
 mod sales;
+mod services;
+mod sides;
+mod stopped;
 mod tidy;
 mod upgrade;

@@ -202,6 +202,10 @@ impl Process {
             .status()
             .await?;
         anyhow::ensure!(status.success(), "kill -{signal} {pid}: {status}");
+        if signal == "STOP" {
+            // Its threads stop one after the other, on a busy machine not at once.
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
         Ok(())
     }
 

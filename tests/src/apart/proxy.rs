@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -33,6 +34,7 @@ pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
     lie: Arc<Lie>,
+    pace: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -79,13 +81,15 @@ impl Proxy {
         let address = listener.local_addr()?;
         let (mode, modes) = watch::channel(Mode::Open);
         let (target, lie) = (target.to_owned(), Arc::new(Lie::default()));
-        let told = Arc::clone(&lie);
+        let pace: Arc<AtomicU64> = Arc::default();
+        let (told, paced) = (Arc::clone(&lie), Arc::clone(&pace));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (target, modes, lie) = (target.clone(), modes.clone(), Arc::clone(&told));
+                let pace = Arc::clone(&paced);
                 tokio::spawn(async move {
                     // Either side may go away at any time; that is what this is for.
-                    let _ = carry(client, &target, modes, &lie).await;
+                    let _ = carry(client, &target, modes, &lie, &pace).await;
                 });
             }
         });
@@ -93,6 +97,7 @@ impl Proxy {
             address,
             mode,
             lie,
+            pace,
             task,
         })
     }
@@ -105,6 +110,12 @@ impl Proxy {
     /// From now on, for connections that stand too.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// From now on each piece of an answer takes so much longer on its way to the client.
+    pub fn pace(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.pace.store(millis, Ordering::Relaxed);
     }
 
     /// From now on the server hears `to` where a client says `from`. Once, and of the same length.
@@ -134,6 +145,7 @@ async fn carry(
     target: &str,
     mut mode: watch::Receiver<Mode>,
     lie: &Lie,
+    pace: &AtomicU64,
 ) -> Result<()> {
     if *mode.borrow() == Mode::Cut {
         client.set_zero_linger()?;
@@ -146,10 +158,10 @@ async fn carry(
     {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let truth = Lie::default();
+        let (truth, swift) = (Lie::default(), AtomicU64::new(0));
         tokio::select! {
-            done = pump(from_client, to_server, mode.clone(), lie) => done?,
-            done = pump(from_server, to_client, mode.clone(), &truth) => done?,
+            done = pump(from_client, to_server, mode.clone(), lie, &swift) => done?,
+            done = pump(from_server, to_client, mode.clone(), &truth, pace) => done?,
             cut = mode.wait_for(|mode| *mode == Mode::Cut) => drop(cut),
         }
     }
@@ -165,12 +177,17 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
     lie: &Lie,
+    pace: &AtomicU64,
 ) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let n = from.read(&mut buffer).await?;
         if n == 0 {
             return Ok(());
+        }
+        match pace.load(Ordering::Relaxed) {
+            0 => {}
+            millis => tokio::time::sleep(Duration::from_millis(millis)).await,
         }
         mode.wait_for(|mode| *mode != Mode::Stalled).await?;
         lie.tell(&mut buffer[..n]);
