@@ -239,6 +239,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let per_thousand = 1000.0 * outcome.reviews.len() as f64 / table.len().max(1) as f64;
     let per_thousand = (per_thousand * 10.0).round() / 10.0;
     let Some(truth) = &args.truth else {
+        let phases = watch.seconds();
         drop(watch);
         printer.line(format!(
             "{} 条记录 records  {clusters} 个簇 clusters  {} 个复核 reviews（{per_thousand} / 1000）  {:.1} s",
@@ -246,6 +247,8 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
             outcome.reviews.len(),
             done.as_secs_f64()
         ))?;
+        let phases = phases.iter().map(|(phase, s)| format!("{phase} {s} s"));
+        printer.line(phases.collect::<Vec<_>>().join("  "))?;
         compared(args, &table, &outcome, threads, printer)?;
         return Ok(ExitCode::SUCCESS);
     };
