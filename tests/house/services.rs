@@ -157,23 +157,29 @@ impl Services {
         told.note("convert", &full("ConvertLeadResponse"), &made);
         let opportunity = made.opportunity.expect("an opportunity");
         assert_eq!(opportunity.current_customer, lead.current_customer);
-        // It is won where contracts are signed.
-        let mut stage = opportunity.stage.clone();
-        while stage != "signing" {
+        // It is won where contracts are signed, once what the stages ask for is done.
+        for (stage, item) in [("contact", "reached"), ("signing", "contract-signed")] {
             let request = pipeline::AdvanceOpportunityRequest {
                 name: opportunity.name.clone(),
-                request_id: format!("from-{stage}"),
+                stage: stage.to_owned(),
                 ..pipeline::AdvanceOpportunityRequest::default()
             };
             let moved = self.opportunities.advance_opportunity(request).await;
             let moved = moved.expect("moved").into_inner();
-            told.note("advance", &full("Opportunity"), &moved);
-            assert_ne!(moved.stage, stage, "it moves");
-            stage = moved.stage;
+            assert_eq!(moved.stage, stage);
+            told.note(stage, &full("Opportunity"), &moved);
+            let request = pipeline::CheckOpportunityItemRequest {
+                name: opportunity.name.clone(),
+                item: item.to_owned(),
+                ..pipeline::CheckOpportunityItemRequest::default()
+            };
+            let checked = self.opportunities.check_opportunity_item(request).await;
+            let checked = checked.expect("checked").into_inner();
+            told.note(item, &full("Opportunity"), &checked);
         }
         let request = pipeline::WinOpportunityRequest {
             name: opportunity.name.clone(),
-            reason: "price".to_owned(),
+            reason: "product".to_owned(),
             amount: Some(yuan(90_000)),
             request_id: "win".to_owned(),
             ..pipeline::WinOpportunityRequest::default()

@@ -20,6 +20,7 @@ const DIFFER: &[&str] = &[
     "knownTime",
     "changeTime",
     "stateTime",
+    "checkTime",
     "stageTime",
     "touchTime",
     "outcomeTime",
