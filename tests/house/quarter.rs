@@ -42,7 +42,7 @@ const FEEDS: &str = "reporting.feeds.poll_milliseconds=50";
 
 /// The services, in one process or in many.
 enum Doors {
-    One(Suite),
+    One(Box<Suite>),
     Many(Box<House>),
 }
 
@@ -401,7 +401,11 @@ async fn in_one_process(engine: Engine) {
     };
     let data: &Path = &dir.path().join("data");
     let suite = Suite::start_as(data, server.as_deref(), &options).await;
-    year(Doors::One(suite.expect("the suite starts")), clock).await;
+    year(
+        Doors::One(Box::new(suite.expect("the suite starts"))),
+        clock,
+    )
+    .await;
     place.remove().await;
 }
 

@@ -35,16 +35,40 @@ impl Shutdown {
     }
 }
 
-/// Completes when the process receives SIGTERM or SIGINT.
+/// SIGTERM and SIGINT, heard from the moment this is made: what arrives before anybody asks is kept
+/// for him, so that a process that was told to stop while it still started does not miss it.
+#[derive(Debug)]
+pub struct Signals {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Completes when a signal has come, and says which.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Completes when the process receives SIGTERM or SIGINT from now on.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub async fn signal() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-    })
+    Ok(Signals::listen()?.next().await)
 }

@@ -1,7 +1,7 @@
 //! Rows that are no parties: orders, messages, relationships.
 
 use jinke_sdk::Effect;
-use jinke_types::{Body, Interaction, Relationship, Transaction};
+use jinke_types::{Body, Interaction, Transaction};
 
 use super::read;
 

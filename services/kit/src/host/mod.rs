@@ -170,6 +170,7 @@ impl HostBuilder {
             front,
             services: Vec::new(),
             server,
+            signals: shutdown::Signals::listen().map_err(Failure::internal)?,
             tasks: JoinSet::new(),
         };
         running.spawn_tasks(&shared, services, &admin, admin_listener, reporter);
@@ -210,6 +211,7 @@ pub struct Running {
     front: Front,
     services: Vec<(&'static str, Access, Peers, Edge)>,
     server: JoinHandle<Result<(), Failure>>,
+    signals: shutdown::Signals,
     tasks: JoinSet<(String, Result<(), Failure>)>,
 }
 
@@ -341,8 +343,10 @@ impl Running {
     ///
     /// # Errors
     /// When a task failed or calls had to be cut.
-    pub async fn stop(self) -> Result<(), Failure> {
+    pub async fn stop(mut self) -> Result<(), Failure> {
         self.draining.trigger();
+        // The signal that made somebody stop this is not the second one that cuts the calls.
+        self.signals = shutdown::Signals::listen().map_err(Failure::internal)?;
         self.wait().await
     }
 
@@ -360,13 +364,13 @@ impl Running {
         while !draining.is_triggered() {
             tokio::select! {
                 () = draining.wait() => {}
-                signal = shutdown::signal() => {
-                    tracing::info!(signal = signal.unwrap_or("unknown"), "leaving");
+                signal = self.signals.next() => {
+                    tracing::info!(signal, "leaving");
                     self.leaving.trigger();
                     tokio::select! {
                         () = tokio::time::sleep(self.leave) => {}
                         () = draining.wait() => {}
-                        _ = shutdown::signal() => {
+                        _ = self.signals.next() => {
                             self.server.abort();
                             self.tasks.abort_all();
                             return Err(cut("a second signal came while leaving"));
@@ -391,8 +395,8 @@ impl Running {
             }
         }
         let drained = tokio::select! {
-            drained = self.drained() => drained,
-            _ = shutdown::signal() => {
+            drained = drained(&mut self.server, &mut self.tasks, self.grace) => drained,
+            _ = self.signals.next() => {
                 tracing::warn!("ended by a second signal");
                 self.server.abort();
                 self.tasks.abort_all();
@@ -402,29 +406,33 @@ impl Running {
         self.ended.trigger();
         outcome.and(drained)
     }
+}
 
-    /// Waits for calls in flight and tasks, up to the grace period.
-    async fn drained(&mut self) -> Result<(), Failure> {
-        let until = tokio::time::Instant::now() + self.grace;
-        let served = tokio::time::timeout_at(until, &mut self.server).await;
-        let mut outcome = match served {
-            Ok(served) => served.map_err(Failure::internal).flatten(),
-            Err(_) => {
-                self.server.abort();
-                Err(cut("calls in flight had to be cut"))
-            }
-        };
-        // Tasks get at least a moment, also when calls took all of the grace period.
-        let until = until.max(tokio::time::Instant::now() + Duration::from_secs(1));
-        while let Ok(Some(ended)) = tokio::time::timeout_at(until, self.tasks.join_next()).await {
-            outcome = outcome.and(task_outcome(ended));
+/// Waits for calls in flight and tasks, up to the grace period.
+async fn drained(
+    server: &mut JoinHandle<Result<(), Failure>>,
+    tasks: &mut JoinSet<(String, Result<(), Failure>)>,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let until = tokio::time::Instant::now() + grace;
+    let served = tokio::time::timeout_at(until, &mut *server).await;
+    let mut outcome = match served {
+        Ok(served) => served.map_err(Failure::internal).flatten(),
+        Err(_) => {
+            server.abort();
+            Err(cut("calls in flight had to be cut"))
         }
-        if !self.tasks.is_empty() {
-            self.tasks.abort_all();
-            outcome = outcome.and(Err(cut("a task did not end in time")));
-        }
-        outcome
+    };
+    // Tasks get at least a moment, also when calls took all of the grace period.
+    let until = until.max(tokio::time::Instant::now() + Duration::from_secs(1));
+    while let Ok(Some(ended)) = tokio::time::timeout_at(until, tasks.join_next()).await {
+        outcome = outcome.and(task_outcome(ended));
     }
+    if !tasks.is_empty() {
+        tasks.abort_all();
+        outcome = outcome.and(Err(cut("a task did not end in time")));
+    }
+    outcome
 }
 
 fn cut(what: &str) -> Failure {
