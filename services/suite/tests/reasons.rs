@@ -111,8 +111,18 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
 
 /// Whether a file names the fields and forms of a vendor, which are written like reasons.
 fn is_vendors_words(file: &Path) -> bool {
-    let vendor = ["connectors/kingdee", "connectors/sap"];
-    let rooms = ["forms.rs", "records.rs", "model.rs", "streams.rs"];
+    let vendor = [
+        "connectors/kingdee",
+        "connectors/sap",
+        "connectors/runner/src/simulate",
+    ];
+    let rooms = [
+        "forms.rs",
+        "records.rs",
+        "model.rs",
+        "streams.rs",
+        "clients.rs",
+    ];
     vendor.iter().any(|v| file.to_string_lossy().contains(v))
         && rooms.iter().any(|r| file.ends_with(r))
 }

@@ -103,7 +103,7 @@ pub fn policy(id: &str, cedar: &str) -> identity::Policy {
 /// ```
 pub fn snapshot() -> identity::AccessSnapshot {
     use FieldClass as C;
-    let all: Vec<C> = (1..=10).map(|n| C::try_from(n).unwrap()).collect();
+    let all: Vec<C> = (1..=11).map(|n| C::try_from(n).unwrap()).collect();
     identity::AccessSnapshot {
         version: 1,
         roles: vec![
