@@ -160,6 +160,33 @@ impl World {
         self.done.lock().expect("no panic").unmerged.insert(pair);
     }
 
+    /// Two people merge at the same instant, each at a replica of his own, and one customer is in
+    /// both merges: whoever comes second has to see what the first has made.
+    async fn chain(&self, n: u64) {
+        let ids = ["x", "y", "z"].map(|letter| format!("{letter}{n}"));
+        let mut customers = Vec::new();
+        for (at, id) in ids.iter().enumerate() {
+            let own = n + 7_000_003 + 1_000_000 * at as u64;
+            let record = company("erp", id, &name(own), &phone(own));
+            customers.push(self.ingest(at, record).await);
+        }
+        let one = async |replica: usize, left: usize, right: usize| {
+            let pair = (format!("erp/{}", ids[left]), format!("erp/{}", ids[right]));
+            let begin = self.history.begin();
+            merge(
+                &mut self.client(replica),
+                &customers[left],
+                &customers[right],
+            )
+            .await;
+            let call = Call::Merge(pair.0.clone(), pair.1.clone());
+            self.history.note(begin, call);
+            self.done.lock().expect("no panic").merged.insert(pair);
+        };
+        tokio::join!(one(0, 0, 1), one(1, 1, 2));
+        tokio::join!(self.get(0, &customers[2]), self.get(1, &customers[0]));
+    }
+
     /// Follows the feed at one replica until all is over and read.
     async fn follow(self, replica: usize) {
         let (mut api, mut token) = (self.client(replica), String::new());
@@ -349,6 +376,7 @@ async fn anomalies(rounds: u64, seed: u64, locked: bool) -> Vec<String> {
             world.twins(n + 17),
             world.pair(n + 29, stays),
             world.pair(n + 43, !stays),
+            world.chain(n + 71),
         );
     }
     world.over.store(true, Ordering::SeqCst);
