@@ -16,11 +16,14 @@
 //! **Weak bridges.** Two groups of three and more nodes each are joined by a score only when
 //! at least two compared pairs between them, without a node in common, reach the review
 //! threshold: one shared phone does not weld two companies together. As groups only grow
-//! while scores fall, a bridge found too weak is tried again at each later pair.
+//! while scores fall, a bridge found too weak is tried again at each later pair. The groups are
+//! those that scores alone have joined: records that people held to be one do not make the pairs
+//! of each of them weaker, or a merge would part it from those it was one with.
 //!
 //! **Torn between two.** A record that names no region does not join two groups in different
 //! cities unless records that name their city fit each other too.
 
+mod check;
 mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +35,7 @@ use crate::{
     rules::RuleSet,
     standardize::Standardized,
 };
+pub use check::check_positive;
 use group::Groups;
 
 /// A record to be clustered.
@@ -138,6 +142,91 @@ pub struct Clustering {
     pub reviews: Vec<Review>,
 }
 
+/// What is clustered, in ranks: the index of a node when they are sorted by key.
+struct Ranked<'a> {
+    /// The node of each rank.
+    order: Vec<usize>,
+    by_key: BTreeMap<&'a RecordKey, usize>,
+    records: Vec<&'a Standardized>,
+    /// Pairs from the review threshold on, the best first.
+    edges: Vec<Edge>,
+}
+
+impl<'a> Ranked<'a> {
+    fn new(nodes: &[Node<'a>], edges: &[Edge], rules: &RuleSet) -> Self {
+        let mut order: Vec<usize> = (0..nodes.len()).collect();
+        order.sort_by(|&a, &b| nodes[a].key.cmp(nodes[b].key));
+        let mut rank = vec![0; nodes.len()];
+        for (r, &i) in order.iter().enumerate() {
+            rank[i] = r;
+        }
+        Self {
+            by_key: nodes.iter().zip(&rank).map(|(n, &r)| (n.key, r)).collect(),
+            records: order.iter().map(|&i| nodes[i].std).collect(),
+            edges: distinct(edges, &rank, rules.thresholds.review),
+            order,
+        }
+    }
+
+    /// The records of these names that are there.
+    fn present(&self, keys: &[RecordKey]) -> BTreeSet<usize> {
+        let found = keys.iter().filter_map(|k| self.by_key.get(k));
+        found.copied().collect()
+    }
+
+    /// All records there that a judgement names.
+    fn named(&self, judgement: &Judgement) -> Vec<usize> {
+        let (left, right) = (
+            self.present(&judgement.left),
+            self.present(&judgement.right),
+        );
+        left.union(&right).copied().collect()
+    }
+
+    /// Says a reason in nodes instead of ranks.
+    fn reason(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::Negative {
+                judgement,
+                left,
+                right,
+            } => Reason::Negative {
+                judgement,
+                left: self.order[left],
+                right: self.order[right],
+            },
+            Reason::Exclusive {
+                scheme,
+                left,
+                right,
+            } => Reason::Exclusive {
+                scheme,
+                left: self.order[left],
+                right: self.order[right],
+            },
+            other => other,
+        }
+    }
+
+    /// Says an obstacle in nodes instead of ranks.
+    fn obstacle(&self, o: Obstacle) -> Obstacle {
+        Obstacle {
+            judgement: o.judgement,
+            reason: self.reason(o.reason),
+            path: o.path.into_iter().map(|r| self.order[r]).collect(),
+        }
+    }
+}
+
+/// Groups when every judgement and score was tried, in ranks.
+struct Grown<'r, 'j> {
+    groups: Groups<'r>,
+    links: Vec<Link>,
+    suspended: Vec<Obstacle>,
+    /// Judgements in the order they were tried.
+    sorted: Vec<&'j Judgement>,
+}
+
 /// Clusters `nodes`. Node keys must be distinct; a pair may be given in both directions.
 /// Records of different kinds never share a cluster.
 pub fn cluster(
@@ -146,47 +235,62 @@ pub fn cluster(
     judgements: &[Judgement],
     rules: &RuleSet,
 ) -> Clustering {
-    run(nodes, edges, judgements, rules, None)
+    let ranked = Ranked::new(nodes, edges, rules);
+    let mut grown = grow(&ranked, judgements, rules, None);
+    let reviews = reviews(&ranked.edges, &mut grown.groups, &grown.sorted, rules);
+    let back = |r: usize| ranked.order[r];
+    let clusters = grown.groups.clusters().into_iter();
+    Clustering {
+        clusters: clusters
+            .map(|c| c.into_iter().map(back).collect())
+            .collect(),
+        links: grown
+            .links
+            .into_iter()
+            .map(|l| Link {
+                a: back(l.a),
+                b: back(l.b),
+                cause: l.cause,
+            })
+            .collect(),
+        suspended: grown
+            .suspended
+            .into_iter()
+            .map(|o| ranked.obstacle(o))
+            .collect(),
+        reviews: reviews
+            .into_iter()
+            .map(|r| Review {
+                a: back(r.a),
+                b: back(r.b),
+                score: r.score,
+                reason: r.reason.map(|reason| ranked.reason(reason)),
+            })
+            .collect(),
+    }
 }
 
-/// [`cluster`], with the judgement of one id tried after all others of its kind.
-fn run(
-    nodes: &[Node<'_>],
-    edges: &[Edge],
-    judgements: &[Judgement],
+/// Tries judgements and scores, the judgement of the id `last` after all others of its kind.
+fn grow<'r, 'j>(
+    ranked: &'r Ranked<'_>,
+    judgements: &'j [Judgement],
     rules: &RuleSet,
     last: Option<&str>,
-) -> Clustering {
-    let mut order: Vec<usize> = (0..nodes.len()).collect();
-    order.sort_by(|&a, &b| nodes[a].key.cmp(nodes[b].key));
-    let mut rank = vec![0; nodes.len()];
-    for (r, &i) in order.iter().enumerate() {
-        rank[i] = r;
-    }
-    let by_key: BTreeMap<&RecordKey, usize> =
-        nodes.iter().enumerate().map(|(i, n)| (n.key, i)).collect();
-    let present = |keys: &[RecordKey]| -> BTreeSet<usize> {
-        keys.iter()
-            .filter_map(|k| by_key.get(k))
-            .map(|&i| rank[i])
-            .collect()
-    };
-    let edges = distinct(edges, &rank, rules.thresholds.review);
+) -> Grown<'r, 'j> {
     let mut sorted: Vec<&Judgement> = judgements.iter().collect();
     let is_last = |j: &Judgement| last.is_some_and(|id| id == j.id);
     sorted.sort_by(|a, b| {
         let by_name = || named(a).cmp(&named(b)).then_with(|| a.cmp(b));
         is_last(a).cmp(&is_last(b)).then_with(by_name)
     });
-    // Everything below speaks in ranks: the index of a node when sorted by key.
-    let ranked: Vec<&Standardized> = order.iter().map(|&i| nodes[i].std).collect();
-    let mut groups = Groups::new(&ranked, &rules.exclusive);
+    let mut groups = Groups::new(&ranked.records, &rules.exclusive);
     for (j, judgement) in sorted.iter().enumerate() {
         if judgement.kind == JudgementKind::Negative {
-            groups.forbid(j, &present(&judgement.left), &present(&judgement.right));
+            let (left, right) = (&judgement.left, &judgement.right);
+            groups.forbid(j, &ranked.present(left), &ranked.present(right));
         }
     }
-    groups.set_pairs(&edges);
+    groups.set_pairs(&ranked.edges);
     let mut links: Vec<Link> = Vec::new();
     let mut suspended = Vec::new();
     for overriding in [true, false] {
@@ -198,13 +302,10 @@ fn run(
             {
                 continue;
             }
-            let records: Vec<usize> = present(&judgement.left)
-                .union(&present(&judgement.right))
-                .copied()
-                .collect();
+            let records = ranked.named(judgement);
             let obstacle = groups.obstacle(&records, overriding);
             if let Some((a, b, reason)) = obstacle {
-                let path = group::path(&links, &records, a, b, ranked.len());
+                let path = group::path(&links, &records, a, b, ranked.records.len());
                 let reason = named_reason(reason, &sorted);
                 suspended.push(Obstacle {
                     judgement: judgement.id.clone(),
@@ -228,87 +329,57 @@ fn run(
             }
         }
     }
-    by_score(&edges, &mut groups, rules, |e| {
+    let mut dense = (!links.is_empty()).then(|| {
+        let mut dense = Groups::new(&ranked.records, &[]);
+        dense.set_pairs(&ranked.edges);
+        dense
+    });
+    by_score(&ranked.edges, &mut groups, dense.as_mut(), rules, |e| {
         links.push(Link {
             a: e.a,
             b: e.b,
             cause: Cause::Score(e.score),
         });
     });
-    let reviews = reviews(&edges, &mut groups, &sorted, rules);
-    let clusters = groups.clusters();
-    let back = |r: usize| order[r];
-    let back_reason = |reason: Reason| match reason {
-        Reason::Negative {
-            judgement,
-            left,
-            right,
-        } => Reason::Negative {
-            judgement,
-            left: back(left),
-            right: back(right),
-        },
-        Reason::Exclusive {
-            scheme,
-            left,
-            right,
-        } => Reason::Exclusive {
-            scheme,
-            left: back(left),
-            right: back(right),
-        },
-        other => other,
-    };
-    Clustering {
-        clusters: clusters
-            .into_iter()
-            .map(|c| c.into_iter().map(back).collect())
-            .collect(),
-        links: links
-            .into_iter()
-            .map(|l| Link {
-                a: back(l.a),
-                b: back(l.b),
-                cause: l.cause,
-            })
-            .collect(),
-        suspended: suspended
-            .into_iter()
-            .map(|o: Obstacle| Obstacle {
-                judgement: o.judgement,
-                reason: back_reason(o.reason),
-                path: o.path.into_iter().map(back).collect(),
-            })
-            .collect(),
-        reviews: reviews
-            .into_iter()
-            .map(|r| Review {
-                a: back(r.a),
-                b: back(r.b),
-                score: r.score,
-                reason: r.reason.map(back_reason),
-            })
-            .collect(),
+    Grown {
+        groups,
+        links,
+        suspended,
+        sorted,
     }
 }
 
-/// Joins groups by scores, the best first.
+/// Joins groups by scores, the best first. `dense` are groups joined by scores alone, where
+/// judgements joined some already: only they tell what a weak bridge is.
 fn by_score(
     edges: &[Edge],
     groups: &mut Groups<'_>,
+    mut dense: Option<&mut Groups<'_>>,
     rules: &RuleSet,
     mut linked: impl FnMut(&Edge),
 ) {
     for e in edges.iter().filter(|e| e.score >= rules.thresholds.merge) {
-        if groups.root(e.a) == groups.root(e.b)
-            || groups.conflict(e.a, e.b, false).is_some()
-            || groups.weak_bridge(e.a, e.b)
-            || groups.torn(e.a, e.b)
-        {
+        let same = groups.root(e.a) == groups.root(e.b);
+        let known = match &mut dense {
+            Some(dense) => dense.root(e.a) == dense.root(e.b),
+            None => same,
+        };
+        if known || groups.conflict(e.a, e.b, false).is_some() {
             continue;
         }
-        groups.join(e.a, e.b);
-        linked(e);
+        let weak = match &mut dense {
+            Some(dense) => dense.weak_bridge(e.a, e.b),
+            None => groups.weak_bridge(e.a, e.b),
+        };
+        if weak || (!same && groups.torn(e.a, e.b)) {
+            continue;
+        }
+        if let Some(dense) = &mut dense {
+            dense.join(e.a, e.b);
+        }
+        if groups.join(e.a, e.b) {
+            linked(e);
+        }
     }
 }
 
@@ -330,7 +401,7 @@ pub(crate) fn partition(
     edges.sort_unstable_by(|x, y| y.score.cmp(&x.score).then((x.a, x.b).cmp(&(y.a, y.b))));
     let mut groups = Groups::new(records, &rules.exclusive);
     groups.set_pairs(edges);
-    by_score(edges, &mut groups, rules, |_| {});
+    by_score(edges, &mut groups, None, rules, |_| {});
     groups.clusters()
 }
 
@@ -421,29 +492,4 @@ fn reviews(
         });
     }
     out
-}
-
-/// Whether the positive judgement `new` can hold beside `judgements`; else why not.
-///
-/// It is tried after all judgements of its kind, so that it is `new` which is refused and not
-/// an older one which gives way. `nodes` and `edges` must hold the components of all records
-/// it names. A judgement with the same id among `judgements` is replaced.
-pub fn check_positive(
-    nodes: &[Node<'_>],
-    edges: &[Edge],
-    judgements: &[Judgement],
-    new: &Judgement,
-    rules: &RuleSet,
-) -> Result<(), Obstacle> {
-    let mut all: Vec<Judgement> = judgements
-        .iter()
-        .filter(|j| j.id != new.id)
-        .cloned()
-        .collect();
-    all.push(new.clone());
-    let found = run(nodes, edges, &all, rules, Some(&new.id)).suspended;
-    match found.into_iter().find(|o| o.judgement == new.id) {
-        Some(o) => Err(o),
-        None => Ok(()),
-    }
 }

@@ -57,8 +57,8 @@ impl Core {
         self.view(row)
     }
 
-    /// Stores a judgement and resolves what it names. A positive one that cannot hold is
-    /// refused.
+    /// Stores a judgement and resolves what it names. A positive one that cannot hold, or by which
+    /// an older one would be suspended or records parted, is refused.
     async fn judge(
         &self,
         tx: &mut Tx,
@@ -93,6 +93,7 @@ impl Core {
                 tx,
                 Input {
                     judged,
+                    new_positive: (new.decision == Decision::Positive).then_some(id),
                     ..Input::default()
                 },
                 now,
@@ -289,8 +290,9 @@ impl Engine {
     ///
     /// Errors: `NOT_FOUND`, `SAME_CUSTOMER`, `KIND_MISMATCH`, `ETAG_MISMATCH`, and
     /// `MERGE_CONFLICT` (FAILED_PRECONDITION) with metadata `conflict` (`negative_judgement`,
-    /// `exclusive_identifier`), `detail` (the judgement or scheme), `left`, `right` and `path`
-    /// (names of records, `sources/<source>/<external id>`) when it cannot hold.
+    /// `exclusive_identifier`, `weak_bridge`), `detail` (the judgement or scheme), `left`, `right`
+    /// and `path` (names of records, `sources/<source>/<external id>`) when it cannot hold, when an
+    /// older judgement would be suspended by it, or when records would part that are one now.
     pub async fn merge(
         &self,
         merge: Merge,
@@ -370,8 +372,8 @@ impl Engine {
         Ok(held)
     }
 
-    /// Stores a judgement. A positive one that cannot hold now is refused with
-    /// `MERGE_CONFLICT`.
+    /// Stores a judgement. A positive one that cannot hold now, or only by parting others, is
+    /// refused with `MERGE_CONFLICT`.
     pub async fn create_judgement(
         &self,
         new: NewJudgement,

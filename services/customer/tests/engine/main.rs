@@ -7,6 +7,7 @@ mod erase;
 mod first_load;
 mod generic;
 mod judge;
+mod merges;
 mod order;
 mod rebuild;
 mod replicas;

@@ -166,14 +166,46 @@ fn a_positive_that_cannot_hold_is_told_with_its_path() {
     let obstacle = found.expect_err("two credit codes");
     assert!(matches!(&obstacle.reason, Reason::Exclusive { scheme, .. } if scheme == "uscc"));
     assert_eq!(obstacle.path, [0, 1, 2, 3]);
+    // One that overrides goes first, but the codes are not its records': an older one gives way.
     let overriding = Judgement {
         kind: OVERRIDING,
         ..new
     };
+    let found = check_positive(&w.nodes(), &[], &old, &overriding, &w.rules);
+    let obstacle = found.expect_err("b is suspended");
+    assert_eq!(obstacle.judgement, "c");
+    assert_eq!(obstacle.path, [0, 1, 2, 3]);
+    let overriding = judge("c", OVERRIDING, &[0], &[3]);
     assert_eq!(
         check_positive(&w.nodes(), &[], &old, &overriding, &w.rules),
         Ok(())
     );
+}
+
+#[test]
+fn a_positive_that_would_part_others_is_told_with_its_path() {
+    let w = World::new(&[Some(0), None, Some(1)]);
+    let edges = [w.edge(0, 1, 100)];
+    let new = judge("p", POSITIVE, &[1], &[2]);
+    // It holds, and 1 leaves 0 for it.
+    let c = w.run(&edges, std::slice::from_ref(&new));
+    assert_eq!(c.suspended, []);
+    assert_eq!(c.clusters, [vec![0], vec![1, 2]]);
+    let found = check_positive(&w.nodes(), &edges, &[], &new, &w.rules);
+    let obstacle = found.expect_err("0 and 1 part");
+    assert!(matches!(
+        &obstacle.reason,
+        Reason::Exclusive {
+            left: 0,
+            right: 2,
+            ..
+        }
+    ));
+    assert_eq!(obstacle.path, [0, 1, 2]);
+    let apart = [judge("n", JudgementKind::Negative, &[0], &[2])];
+    let found = check_positive(&w.nodes(), &edges, &apart, &new, &w.rules);
+    let obstacle = found.expect_err("0 and 1 part");
+    assert!(matches!(&obstacle.reason, Reason::Negative { judgement, .. } if judgement == "n"));
 }
 
 #[test]
@@ -226,6 +258,21 @@ fn a_weak_bridge_does_not_join_two_dense_groups() {
     assert_eq!(w.run(&edges, &[]).clusters.len(), 2);
     edges.push(w.edge(0, 5, 50));
     assert_eq!(w.run(&edges, &[]).clusters.len(), 1);
+}
+
+#[test]
+fn what_people_joined_makes_no_bridge_weak() {
+    let w = World::new(&[None; 6]);
+    let edges = [(0, 1), (1, 2), (0, 2), (2, 3)].map(|(a, b)| w.edge(a, b, 100));
+    let judged = [
+        judge("p", POSITIVE, &[3], &[4]),
+        judge("q", POSITIVE, &[4], &[5]),
+    ];
+    // 3 is one with 0, 1 and 2 by itself, and stays so whomever it is judged to be.
+    for some in 0..=2 {
+        let c = w.run(&edges, &judged[..some]);
+        assert_eq!(c.clusters[0], (0..4 + some).collect::<Vec<_>>());
+    }
 }
 
 type Case = (
@@ -320,6 +367,37 @@ proptest! {
                 prop_assert!(told || together.len() == 1);
             }
         }
+    }
+
+    #[test]
+    fn a_positive_that_may_be_made_parts_nobody(
+        case in cases(), left in 0..9_usize, right in 0..9_usize, over in any::<bool>(),
+    ) {
+        let new = judge("new", if over { OVERRIDING } else { POSITIVE }, &[left], &[right]);
+        let (w, edges, judgements) = build(&case);
+        let with = |judgements: &[Judgement]| -> Vec<Judgement> {
+            judgements.iter().chain([&new]).cloned().collect()
+        };
+        let before = w.run(&edges, &judgements);
+        let after = w.run(&edges, &with(&judgements));
+        let within = |a: &[usize], b: &[usize]| a.iter().all(|m| b.contains(m));
+        let together = |before: &Clustering, after: &Clustering| {
+            before.clusters.iter().all(|c| after.clusters.iter().any(|d| within(c, d)))
+        };
+        let told = |c: &Clustering, id: &str| c.suspended.iter().any(|o| o.judgement == id);
+        let held = after.suspended.iter().all(|o| told(&before, &o.judgement));
+        let found = check_positive(&w.nodes(), &edges, &judgements, &new, &w.rules);
+        if found.is_ok() {
+            prop_assert!(held && together(&before, &after));
+        }
+        // With neither codes nor negative judgements there is nothing that could part any two.
+        let plain = World::new(&[None; 9]);
+        let free: Vec<Judgement> =
+            judgements.into_iter().filter(|j| j.kind != JudgementKind::Negative).collect();
+        let before = plain.run(&edges, &free);
+        prop_assert!(together(&before, &plain.run(&edges, &with(&free))));
+        let found = check_positive(&plain.nodes(), &edges, &free, &new, &plain.rules);
+        prop_assert_eq!(found, Ok(()));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use jinke_resolution::{Clustering, Edge, Judgement, Node, Reason, cluster};
+use jinke_resolution::{
+    Clustering, Edge, Judgement, Node, Obstacle, Reason, check_positive, cluster,
+};
 use jinke_store::Tx;
 use jinke_types::{Failure, PartyKind, RecordKey};
 
@@ -64,11 +66,17 @@ pub(super) async fn run(
     }
     let done = tokio::task::spawn_blocking({
         let rules = Arc::clone(&work.rules);
+        let new = work
+            .input
+            .new_positive
+            .filter(|_| work.lane == Lane::Active);
+        let new = new.map(|id| id.to_string());
         move || {
             jobs.into_iter()
                 .map(|job| {
                     let clustering = job.run(&rules);
-                    (job, clustering)
+                    let refused = new.as_deref().and_then(|id| job.refused(id, &rules));
+                    (job, clustering, refused)
                 })
                 .collect::<Vec<_>>()
         }
@@ -76,8 +84,10 @@ pub(super) async fn run(
     .await
     .map_err(Failure::internal)?;
     let mut reviews = BTreeMap::new();
-    for (job, clustering) in done {
+    for (job, clustering, refused) in done {
         job.read(&clustering, &walk, &mut out, &mut reviews);
+        out.obstacles
+            .extend(refused.map(|o| (o.judgement.clone(), job.view(&o))));
     }
     write(work, tx, &walk, &out, reviews).await?;
     Ok(out)
@@ -170,17 +180,62 @@ impl Job {
         })
     }
 
-    fn run(&self, rules: &jinke_resolution::Rules) -> Clustering {
-        let nodes: Vec<Node<'_>> = self
-            .keys
+    fn nodes(&self) -> Vec<Node<'_>> {
+        self.keys
             .iter()
             .zip(&self.indexed)
             .map(|(key, indexed)| Node {
                 key,
                 std: &indexed.std,
             })
-            .collect();
-        cluster(&nodes, &self.edges, &self.judgements, rules.of(self.kind))
+            .collect()
+    }
+
+    fn run(&self, rules: &jinke_resolution::Rules) -> Clustering {
+        let rules = rules.of(self.kind);
+        cluster(&self.nodes(), &self.edges, &self.judgements, rules)
+    }
+
+    /// Why the positive judgement of this id may not be made.
+    fn refused(&self, id: &str, rules: &jinke_resolution::Rules) -> Option<Obstacle> {
+        let new = self.judgements.iter().find(|j| j.id == id)?;
+        let rules = rules.of(self.kind);
+        check_positive(&self.nodes(), &self.edges, &self.judgements, new, rules).err()
+    }
+
+    /// An obstacle in names.
+    fn view(&self, o: &Obstacle) -> ObstacleView {
+        let key = |i: usize| self.keys[i].clone();
+        // Where the reason names no records, the way between them does.
+        let from = o.path.first().copied().unwrap_or_default();
+        let to = o.path.last().copied().unwrap_or_default();
+        let (conflict, detail, left, right) = match &o.reason {
+            Reason::Negative {
+                judgement,
+                left,
+                right,
+            } => (
+                "negative_judgement",
+                format!("judgements/{judgement}"),
+                *left,
+                *right,
+            ),
+            Reason::Exclusive {
+                scheme,
+                left,
+                right,
+            } => ("exclusive_identifier", scheme.clone(), *left, *right),
+            Reason::WeakBridge => ("weak_bridge", String::new(), from, to),
+            Reason::DifferentKinds => ("different_kinds", String::new(), from, to),
+        };
+        ObstacleView {
+            conflict,
+            detail,
+            kind: self.kind,
+            left: key(left),
+            right: key(right),
+            path: o.path.iter().map(|i| key(*i)).collect(),
+        }
     }
 
     fn read(
@@ -213,36 +268,7 @@ impl Job {
             }
         }
         for o in &clustering.suspended {
-            let key = |i: usize| self.keys[i].clone();
-            let (conflict, detail, left, right) = match &o.reason {
-                Reason::Negative {
-                    judgement,
-                    left,
-                    right,
-                } => (
-                    "negative_judgement",
-                    format!("judgements/{judgement}"),
-                    *left,
-                    *right,
-                ),
-                Reason::Exclusive {
-                    scheme,
-                    left,
-                    right,
-                } => ("exclusive_identifier", scheme.clone(), *left, *right),
-                Reason::WeakBridge | Reason::DifferentKinds => {
-                    ("different_kinds", String::new(), 0, 0)
-                }
-            };
-            let view = ObstacleView {
-                conflict,
-                detail,
-                kind: self.kind,
-                left: key(left),
-                right: key(right),
-                path: o.path.iter().map(|i| key(*i)).collect(),
-            };
-            out.obstacles.insert(o.judgement.clone(), view);
+            out.obstacles.insert(o.judgement.clone(), self.view(o));
             let ends = o.judgement.parse().ok().and_then(|id: i64| {
                 let j = walk.judgements.get(&id)?;
                 let of = |side: &[RecordKey]| side.iter().find_map(|k| walk.by_key.get(k).copied());

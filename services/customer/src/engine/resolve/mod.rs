@@ -71,6 +71,9 @@ pub(crate) struct Input {
     pub(crate) changes: Vec<PartyChange>,
     /// Names of records that a changed judgement names.
     pub(crate) judged: BTreeSet<RecordKey>,
+    /// The id of a positive judgement that is new: when something else would give way to it, it
+    /// is among the obstacles.
+    pub(crate) new_positive: Option<i64>,
     /// Other records whose components are to be clustered anew.
     pub(crate) seeds: BTreeSet<i64>,
     /// Records whose pairs are to be compared anew although they did not change.
@@ -103,7 +106,7 @@ pub(crate) struct Resolved {
 /// Why a positive judgement cannot hold, in names.
 #[derive(Clone, Debug)]
 pub(crate) struct ObstacleView {
-    /// `negative_judgement`, `exclusive_identifier`, `different_kinds`.
+    /// `negative_judgement`, `exclusive_identifier`, `weak_bridge`, `different_kinds`.
     pub(crate) conflict: &'static str,
     /// The judgement or the scheme.
     pub(crate) detail: String,
