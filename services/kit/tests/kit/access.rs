@@ -141,7 +141,7 @@ fn line(grant: &Grant) -> String {
     format!(
         "{:?} [{}]",
         grant.scope,
-        if classes.len() == 10 {
+        if classes.len() == jinke_types::FieldClass::ALL.len() {
             "all".into()
         } else {
             classes.join(" ")
