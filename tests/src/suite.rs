@@ -4,7 +4,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -68,12 +71,19 @@ pub fn binary() -> PathBuf {
     dir.join("jinke")
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, no two times the same in one process. It lies below those
+/// that the system gives to outgoing connections, one of which could else have taken it before the
+/// process it is meant for listens.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
+    const FIRST: u32 = 12_000;
+    const MANY: u32 = 20_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(7_919);
+    (0..MANY)
+        .map(|_| own.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % MANY + FIRST)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port on the loopback interface")
-        .port()
 }
 
 impl Suite {
