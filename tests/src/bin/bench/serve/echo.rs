@@ -14,11 +14,9 @@ use tokio::{
 use tonic::{
     Request, Response, Status,
     client::Grpc,
-    codegen::{
-        BoxFuture, Context, Poll, Service, http, http::uri::PathAndQuery,
-        tokio_stream::wrappers::TcpListenerStream,
-    },
+    codegen::{BoxFuture, Context, Poll, Service, http, http::uri::PathAndQuery},
     server::{NamedService, UnaryService},
+    transport::server::TcpIncoming,
 };
 use tonic_prost::ProstCodec;
 
@@ -62,10 +60,11 @@ impl Service<http::Request<tonic::body::Body>> for Echo {
 pub async fn serve() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
+    // The builder's own `tcp_nodelay` does not reach listeners that are given to it.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .add_service(Echo)
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        .serve_with_incoming(incoming)
         .await?;
     Ok(())
 }
