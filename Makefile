@@ -103,6 +103,7 @@ batch-equality: tools ## 100,000 records (RECORDS=n) through the service and thr
 soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many
 	cargo test --workspace --no-run
 	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-pipeline -p jinke-tests -- --nocapture soak
+	JINKE_SOAK_KILLS=100 tests/with-postgres.sh cargo test -p jinke-reporting --test it killed_and_restarted
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 50
 
 .PHONY: clean
