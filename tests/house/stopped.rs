@@ -24,6 +24,9 @@ use crate::{
 
 /// Within this everything must be well again.
 const HEALS: Duration = Duration::from_secs(60);
+/// How long a connection is led without word of its leader. Long enough that a look at the other
+/// replica comes before its end also on a busy machine.
+const LEASE: Duration = Duration::from_secs(8);
 /// How long a transaction of the customer service may sleep.
 const IDLE: Duration = Duration::from_secs(4);
 
@@ -39,7 +42,10 @@ async fn two_of_each(dir: &std::path::Path, place: &Place) -> House {
             "connector",
             "connector.runs.poll_milliseconds=100".to_owned(),
         ),
-        set("connector", "connector.runs.lease_seconds=3".to_owned()),
+        set(
+            "connector",
+            format!("connector.runs.lease_seconds={}", LEASE.as_secs()),
+        ),
         set(
             "connector",
             "connector.runs.first_wait_seconds=1".to_owned(),
@@ -98,13 +104,18 @@ async fn a_leader_that_sleeps_is_followed_and_saves_nothing_when_it_wakes_up() {
     };
     let mut watcher = Connector::new(&to(&house, other).await);
     let process = house.at(leader);
+    let stopped = tokio::time::Instant::now();
     process.signal("STOP").await.expect("stop");
-    assert!(process.readyz().await.is_err());
-    // Until the lease ends the run is as the leader left it, and the other says so.
+    // Until the lease ends the run is as the leader left it, and the other says so. The lease may
+    // have been renewed up to a third of it ago.
     let run = watcher.get(&name).await.expect("a run");
-    assert_eq!((run.state(), run.attempts), (State::Running, 1), "{run:?}");
-    assert!(house.at(other).is_ready().await);
+    assert_eq!(run.state(), State::Running, "{run:?}");
+    if stopped.elapsed() < LEASE / 2 {
+        assert_eq!(run.attempts, 1, "{run:?}");
+    }
     let left_at = taken(&run);
+    assert!(house.at(leader).readyz().await.is_err());
+    assert!(house.at(other).is_ready().await);
     let run = under_way(&mut watcher, left_at + 60).await;
     assert_eq!((run.state(), run.attempts), (State::Running, 2), "{run:?}");
     assert!(leads(&house, other).await);

@@ -111,13 +111,14 @@ impl Process {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// What `/readyz` says; an error when nobody answers within two seconds.
+    /// What `/readyz` says; an error when nobody answers within ten seconds
+    /// (a machine may be busy, so less would not tell a slow process from a stopped one).
     ///
     /// # Errors
     /// When nobody answers.
     pub async fn readyz(&self) -> Result<(u16, String)> {
         let asked = http::get_plain(self.admin, "/readyz");
-        tokio::time::timeout(Duration::from_secs(2), asked).await?
+        tokio::time::timeout(Duration::from_secs(10), asked).await?
     }
 
     /// Whether it says that it is ready.
