@@ -36,6 +36,7 @@ pub struct DatabaseSection {
     pub url: String,
     pub schema: String,
     pub max_connections: u32,
+    pub cache_mib: u32,
     pub acquire_seconds: u64,
     pub statement_seconds: u64,
     pub lock_seconds: u64,
@@ -100,6 +101,7 @@ impl CustomerConfig {
         let mut config = DatabaseConfig::new("customer", url);
         config.schema = Some(section.schema.clone()).filter(|schema| !schema.is_empty());
         config.max_connections = section.max_connections;
+        config.cache_mib = section.cache_mib;
         config.acquire_timeout = Duration::from_secs(section.acquire_seconds);
         config.statement_timeout = Duration::from_secs(section.statement_seconds);
         config.lock_timeout = Duration::from_secs(section.lock_seconds);

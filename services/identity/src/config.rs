@@ -32,6 +32,7 @@ pub struct DatabaseSection {
     pub url: String,
     pub schema: String,
     pub max_connections: u32,
+    pub cache_mib: u32,
 }
 
 impl std::fmt::Debug for DatabaseSection {
@@ -147,6 +148,7 @@ impl Config {
             config.schema = Some(self.database.schema.clone());
         }
         config.max_connections = self.database.max_connections;
+        config.cache_mib = self.database.cache_mib;
         config
     }
 

@@ -20,6 +20,9 @@ pub struct DatabaseConfig {
     /// Most connections at one time: PostgreSQL in all, SQLite for readers (beside the one
     /// writer). 1 to 1,000.
     pub max_connections: u32,
+    /// SQLite only: most memory for the pages of this database, in MiB; 1 to 65,536. Half of it is
+    /// the writer's, the readers share the rest.
+    pub cache_mib: u32,
     /// How long a caller waits for a free connection before `DATABASE_BUSY`.
     pub acquire_timeout: Duration,
     /// PostgreSQL only: longest run of one statement before `STATEMENT_TIMEOUT`.
@@ -39,12 +42,13 @@ impl std::fmt::Debug for DatabaseConfig {
             .field("service", &self.service)
             .field("schema", &self.schema)
             .field("max_connections", &self.max_connections)
+            .field("cache_mib", &self.cache_mib)
             .finish_non_exhaustive()
     }
 }
 
 impl DatabaseConfig {
-    /// The defaults: 8 connections, 30 s for a connection and a statement, 10 s for a lock, 20 s
+    /// The defaults: 8 connections, 64 MiB for pages, 30 s for a connection and a statement, 10 s for a lock, 20 s
     /// of doing nothing in a transaction.
     pub fn new(service: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
@@ -52,6 +56,7 @@ impl DatabaseConfig {
             url: url.into(),
             schema: None,
             max_connections: 8,
+            cache_mib: 64,
             acquire_timeout: Duration::from_secs(30),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
@@ -67,6 +72,9 @@ impl DatabaseConfig {
         }
         if !(1..=1000).contains(&self.max_connections) {
             return Err(wrong("max_connections", "is not between 1 and 1000"));
+        }
+        if !(1..=65_536).contains(&self.cache_mib) {
+            return Err(wrong("cache_mib", "is not between 1 and 65536"));
         }
         if self.schema.as_deref().is_some_and(|s| !is_schema(s)) {
             return Err(wrong(
@@ -149,5 +157,8 @@ mod tests {
             config.place().unwrap_err().metadata["setting"],
             "max_connections"
         );
+        config.max_connections = 1;
+        config.cache_mib = 0;
+        assert_eq!(config.place().unwrap_err().metadata["setting"], "cache_mib");
     }
 }

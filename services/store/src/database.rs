@@ -1,8 +1,6 @@
 //! Opening a database, reading and writing.
 
 use std::{
-    path::Path,
-    str::FromStr as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,12 +8,8 @@ use std::{
     time::Duration,
 };
 
-use jinke_types::{Clock as _, Code, Failure, SystemClock};
-use sqlx::{
-    PgPool, SqlitePool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use jinke_types::Failure;
+use sqlx::PgPool;
 use tokio::sync::watch;
 
 use crate::{
@@ -23,8 +17,9 @@ use crate::{
     changelog,
     config::{DatabaseConfig, Place},
     error::{from_sqlx, is_conflict, is_lost},
-    holder::{Holder, private},
+    holder::Holder,
     migrate::{self, Migrations},
+    pools::{self, Pools, postgres_options},
     sql::{Conn, ConnInner, Engine, Session},
     tx::{Home, Reader, Tx},
 };
@@ -50,14 +45,6 @@ struct Shared {
     conflicts: AtomicU64,
     // The last field, so that the file is given free after its connections.
     holder: Mutex<Option<Holder>>,
-}
-
-enum Pools {
-    Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
-    },
-    Postgres(PgPool),
 }
 
 impl std::fmt::Debug for Database {
@@ -103,13 +90,13 @@ impl Database {
     ) -> Result<Self, Failure> {
         let (pools, holder) = match config.place()? {
             Place::File(path) => {
-                let (pools, holder) = open_sqlite(&config, &path, migrations, to).await?;
+                let (pools, holder) = pools::sqlite(&config, &path, migrations, to).await?;
                 (pools, Some(holder))
             }
             Place::Server => {
                 let options = postgres_options(&config)?;
                 migrate::postgres(&options, config.schema.as_deref(), migrations, to).await?;
-                (postgres_pools(&config, options).await?, None)
+                (pools::postgres(&config, options).await?, None)
             }
         };
         Self::with(config, pools, holder).await
@@ -119,30 +106,8 @@ impl Database {
     /// can be written. For copies.
     pub(crate) async fn open_beside(config: DatabaseConfig) -> Result<Self, Failure> {
         let pools = match config.place()? {
-            Place::File(path) => {
-                let options = SqliteConnectOptions::new()
-                    .filename(&path)
-                    .create_if_missing(false)
-                    .busy_timeout(config.lock_timeout)
-                    .pragma("query_only", "ON");
-                let pool = SqlitePoolOptions::new()
-                    .max_connections(2)
-                    .acquire_timeout(config.acquire_timeout)
-                    .connect_with(options)
-                    .await
-                    .map_err(|_| {
-                        Failure::new(
-                            Code::FailedPrecondition,
-                            "DATABASE_FILE",
-                            format!("cannot use {}", path.display()),
-                        )
-                    })?;
-                Pools::Sqlite {
-                    writer: pool.clone(),
-                    readers: pool,
-                }
-            }
-            Place::Server => postgres_pools(&config, postgres_options(&config)?).await?,
+            Place::File(path) => pools::sqlite_beside(&config, &path).await?,
+            Place::Server => pools::postgres(&config, postgres_options(&config)?).await?,
         };
         Self::with(config, pools, None).await
     }
@@ -373,135 +338,4 @@ fn pause(attempt: u32, nth: u64) -> Duration {
     let base = 1_000_u64 << attempt.min(7);
     let spread = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
     Duration::from_micros(base + spread % base)
-}
-
-async fn open_sqlite(
-    config: &DatabaseConfig,
-    path: &Path,
-    migrations: &Migrations,
-    to: Option<Versions>,
-) -> Result<(Pools, Holder), Failure> {
-    let cannot = |e: std::io::Error| {
-        Failure::new(
-            Code::FailedPrecondition,
-            "DATABASE_FILE",
-            format!("cannot use {}: {}", path.display(), e.kind()),
-        )
-    };
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(cannot)?;
-    }
-    let holder = Holder::take(path, SystemClock.now())?;
-    // SQLite gives its journal files the rights of the database file.
-    let mut create = std::fs::OpenOptions::new();
-    create.read(true).write(true).create(true).truncate(false);
-    private(&mut create);
-    create.open(path).map_err(cannot)?;
-
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(config.lock_timeout)
-        .statement_cache_capacity(256)
-        // An erased value must leave the file, and no temporary file may keep one.
-        .pragma("secure_delete", "ON")
-        .pragma("temp_store", "MEMORY")
-        .pragma("cache_size", "-32768")
-        .pragma("journal_size_limit", "67108864");
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(config.acquire_timeout)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-    };
-    // Keys are hashes, so a batch changes pages all over its indexes, and the next one many of the
-    // same: they stay in memory, and go from the write-ahead log to the file once for several batches.
-    let writing = options
-        .clone()
-        .pragma("cache_size", "-131072")
-        .pragma("wal_autocheckpoint", "10000");
-    let writer = pool()
-        .max_connections(1)
-        .connect_with(writing)
-        .await
-        .map_err(from_sqlx)?;
-    {
-        let mut conn = writer.acquire().await.map_err(from_sqlx)?;
-        migrate::sqlite(&mut conn, migrations, to).await?;
-    }
-    let readers = pool()
-        .max_connections(config.max_connections)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(from_sqlx)?;
-    Ok((Pools::Sqlite { writer, readers }, holder))
-}
-
-/// The one handshake with a PostgreSQL server: everything a session needs is set here.
-pub(crate) fn postgres_options(config: &DatabaseConfig) -> Result<PgConnectOptions, Failure> {
-    let schema = config.schema.as_deref().unwrap_or("public");
-    Ok(PgConnectOptions::from_str(&config.url)
-        .map_err(from_sqlx)?
-        .application_name(&format!("jinke-{}", config.service))
-        .statement_cache_capacity(512)
-        .options([
-            ("search_path", schema.to_owned()),
-            (
-                "statement_timeout",
-                config.statement_timeout.as_millis().to_string(),
-            ),
-            ("lock_timeout", config.lock_timeout.as_millis().to_string()),
-            (
-                "idle_in_transaction_session_timeout",
-                config.idle_timeout.as_millis().to_string(),
-            ),
-            ("timezone", "UTC".to_owned()),
-            ("synchronous_commit", "on".to_owned()),
-        ]))
-}
-
-/// How long a connection that was idle may take to say that it lives.
-const PING: Duration = Duration::from_secs(2);
-
-/// Lets the server notice that a client is gone without a word, so that its locks do not stay: TCP
-/// of its own accord asks after two hours. Relatives of PostgreSQL know some of these settings.
-const SERVER_WATCHES: &str = "SELECT set_config(wanted.name, wanted.value, false) \
-     FROM (VALUES ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), \
-     ('tcp_keepalives_count', '4'), ('tcp_user_timeout', '30000')) AS wanted (name, value) \
-     JOIN pg_settings ON pg_settings.name = wanted.name";
-
-async fn postgres_pools(
-    config: &DatabaseConfig,
-    options: PgConnectOptions,
-) -> Result<Pools, Failure> {
-    let pool = PgPoolOptions::new()
-        .acquire_timeout(config.acquire_timeout)
-        .max_connections(config.max_connections)
-        // A connection in steady use is not asked first whether it lives: that would cost a
-        // round trip each time.
-        .test_before_acquire(false)
-        .before_acquire(|conn, state| {
-            Box::pin(async move {
-                if state.idle_for > Duration::from_secs(1) {
-                    let answer = tokio::time::timeout(PING, sqlx::Connection::ping(conn)).await;
-                    answer.unwrap_or_else(|_| {
-                        Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
-                    })?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                sqlx::Executor::execute(conn, SERVER_WATCHES).await?;
-                Ok(())
-            })
-        })
-        .connect_with(options)
-        .await
-        .map_err(from_sqlx)?;
-    Ok(Pools::Postgres(pool))
 }

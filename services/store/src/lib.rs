@@ -111,6 +111,7 @@ pub mod keys;
 pub mod lease;
 mod migrate;
 pub mod operation;
+mod pools;
 pub mod request;
 mod sql;
 mod survey;

@@ -10,9 +10,9 @@ use sqlx::{
 
 use crate::{
     config::{DatabaseConfig, Place},
-    database::postgres_options,
     error::from_sqlx,
     migrate::{KIT, KIT_TABLE, Migrations, SERVICE_TABLE},
+    pools::postgres_options,
 };
 
 /// A server that does not answer by then is away.
