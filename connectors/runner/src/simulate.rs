@@ -23,6 +23,8 @@ pub struct Simulation {
     pub url: String,
     /// The settings of a connection to it, in their order: key and value.
     pub settings: Vec<(&'static str, toml::Value)>,
+    /// How many companies and persons its rows really are, where some are there twice.
+    pub distinct: Option<usize>,
     system: System,
     turns: u64,
 }
@@ -129,9 +131,14 @@ impl Simulation {
                 .with("connector", kind));
             }
         };
+        let distinct = (kind == "tryton").then(|| {
+            use jinke_tryton::simulator::population as p;
+            p::distinct(p::SEED, rows)
+        });
         Ok(Self {
             url,
             settings,
+            distinct,
             system,
             turns: 0,
         })

@@ -16,6 +16,7 @@
 //! ```
 
 mod domain;
+pub mod population;
 mod schema;
 mod seed;
 

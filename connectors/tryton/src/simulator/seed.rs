@@ -5,18 +5,10 @@ use std::time::Duration;
 use jinke_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Simulator, date, decimal};
+use super::{Simulator, date, decimal, population};
 
 /// The newest time that a seeded row carries: 2026-11-20T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_secs(1_795_132_800);
-
-const PLACES: &[(&str, &str)] = &[
-    ("上海", "浦东新区"),
-    ("深圳", "南山区"),
-    ("杭州", "余杭区"),
-    ("成都", "高新区"),
-];
-const TRADES: &[&str] = &["机械设备", "电子科技", "新材料", "食品", "物流"];
 
 impl Simulator {
     /// Company, currency, accounts: what every document needs.
@@ -40,8 +32,9 @@ impl Simulator {
         }
     }
 
-    /// `count` customers, each with an address, a phone, a contact, an identifier, an order, an
-    /// invoice, its receivable and, every third, a payment. All long before [`NOW`].
+    /// `count` customers of the [population](population), each with an address, phones, a contact,
+    /// identifiers, an order, an invoice, its receivable and, every third, a payment. All long before
+    /// [`NOW`].
     pub fn seed(&self, count: usize) {
         for n in 1..=count {
             // The last second of the seed is exactly NOW for one row of each kind, so that the
@@ -68,31 +61,35 @@ impl Simulator {
         }
     }
 
-    /// A customer.
+    /// A customer: number `n` of the [population](population).
     pub fn seed_party(&self, n: usize, at: Timestamp) -> i64 {
-        let (city, district) = PLACES[n % PLACES.len()];
-        let trade = TRADES[n % TRADES.len()];
+        let who = population::entry(population::SEED, n);
         let row = json!({
-            "name": format!("{city}第{n}{trade}有限公司"), "code": format!("C{n:05}"),
-            "active": i64::from(!n.is_multiple_of(17)), "categories": [if n.is_multiple_of(11) { 2 } else { 1 }],
+            "name": who.name, "code": format!("C{n:05}"),
+            "active": i64::from(!n.is_multiple_of(17)), "categories": [if who.person { 2 } else { 1 }],
         });
         let party = self.create("party.party", row, at);
         let address = json!({
-            "party": party, "street": format!("{district}科技路{n}号"), "city": city,
-            "postal_code": "200120", "country": 1, "invoice": 1, "delivery": null,
+            "party": party, "street": who.street, "city": who.city,
+            "postal_code": who.postcode, "country": 1, "invoice": 1, "delivery": null,
         });
         self.create("party.address", address, at);
-        let phone =
-            json!({"party": party, "type": "phone", "value": format!("021-{:08}", 60_000_000 + n)});
-        self.create("party.contact_mechanism", phone, at);
+        if let Some(phone) = who.phone {
+            let phone = json!({"party": party, "type": "phone", "value": phone});
+            self.create("party.contact_mechanism", phone, at);
+        }
         let mobile = json!({
-            "party": party, "type": "mobile", "value": format!("139{n:08}"), "name": "王芳",
+            "party": party, "type": "mobile", "value": who.mobile, "name": who.contact,
         });
         self.create("party.contact_mechanism", mobile, at);
         let old = json!({"party": party, "type": "fax", "value": "021-1", "active": 0});
         self.create("party.contact_mechanism", old, at);
         let code = json!({"party": party, "type": null, "code": format!("REG{n:06}")});
         self.create("party.identifier", code, at);
+        if let Some(code) = who.uscc {
+            let row = json!({"party": party, "type": "cn_uscc", "code": code});
+            self.create("party.identifier", row, at);
+        }
         party
     }
 

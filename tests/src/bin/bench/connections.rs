@@ -1,6 +1,10 @@
 //! `bench connections [records]`: from a foreign system through the connector service to golden
 //! customers. The foreign system is the Tryton simulator with about so many records (100,000), and,
 //! when `JINKE_RIGS` is set, the real server that `tryton.sh start 18069` has started.
+//!
+//! Beside records per second it prints the memory of the process when each tenth of the records was
+//! taken, that of the last over that of the fifth, and how far apart the largest and the smallest of
+//! the later half are: memory that follows what was delivered would show there.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +32,8 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
             .iter()
             .map(|(key, value)| (*key, value.clone()))
             .collect();
-        follow(engine, "simulator", settings).await?;
+        let parties = simulation.distinct.map(|distinct| (rows, distinct));
+        follow(engine, "simulator", settings, parties).await?;
     }
     if std::env::var_os("JINKE_RIGS").is_none() {
         println!("JINKE_RIGS is not set: no real Tryton server");
@@ -42,7 +47,22 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
         ("password", text("tryton-dummy")),
         ("private_network", toml::Value::Boolean(true)),
     ];
-    follow(Engine::Sqlite, "Tryton", settings).await
+    follow(Engine::Sqlite, "Tryton", settings, None).await
+}
+
+/// The records a run has brought so far.
+fn taken(run: &pb::Run) -> i64 {
+    run.streams.iter().map(|s| s.created + s.updated).sum()
+}
+
+/// The memory when each tenth of `total` was taken, of samples of both in their order.
+fn tenths(samples: &[(i64, u64)], total: i64) -> Vec<u64> {
+    (1..=10)
+        .filter_map(|tenth| {
+            let reached = samples.iter().find(|(n, _)| *n * 10 >= total * tenth);
+            reached.map(|(_, mib)| *mib)
+        })
+        .collect()
 }
 
 fn value(found: &toml::Value) -> Value {
@@ -58,6 +78,7 @@ async fn follow(
     engine: Engine,
     system: &str,
     mut settings: Vec<(&'static str, toml::Value)>,
+    parties: Option<(usize, usize)>,
 ) -> Result<()> {
     settings.push(("page_rows", toml::Value::Integer(500)));
     settings.push(("calls_per_minute", toml::Value::Integer(60_000)));
@@ -107,7 +128,7 @@ async fn follow(
             .get_run(pb::GetRunRequest { name })
             .await?
             .into_inner();
-        samples.extend(suite.memory().map(|(now, _)| now / 1_024));
+        samples.extend(suite.memory().map(|(now, _)| (taken(&run), now / 1_024)));
         if run.end_time.is_some() {
             break run;
         }
@@ -116,31 +137,41 @@ async fn follow(
     if run.state() != State::Succeeded {
         bail!("the run ended otherwise: {run:?}");
     }
-    let taken: i64 = run.streams.iter().map(|s| s.created + s.updated).sum();
+    let total = taken(&run);
     println!(
-        "{engine:?}: {system}: {taken} records in {seconds:.1} s, {:.0} records/s",
-        taken as f64 / seconds.max(1e-9)
+        "{engine:?}: {system}: {total} records in {seconds:.1} s, {:.0} records/s",
+        total as f64 / seconds.max(1e-9)
     );
-    // Ten samples tell whether memory grows with what has been delivered.
-    let step = samples.len().div_ceil(10).max(1);
-    let shown: Vec<String> = samples
-        .iter()
-        .step_by(step)
-        .map(ToString::to_string)
-        .collect();
     let peak = suite.memory().context("memory")?.1 / 1_024;
+    let tenths = tenths(&samples, total);
+    let shown: Vec<String> = tenths.iter().map(ToString::to_string).collect();
     println!(
-        "{engine:?}: {system}: memory over the run, MiB: {} (peak {peak})",
+        "{engine:?}: {system}: MiB at each tenth of the records: {} (peak {peak})",
         shown.join(" ")
     );
+    if let [.., first, _, _, _, _, last] = tenths[..] {
+        let later = samples.iter().filter(|(n, _)| *n * 2 >= total);
+        let (least, most) = later.fold((u64::MAX, 0), |(least, most), (_, mib)| {
+            (least.min(*mib), most.max(*mib))
+        });
+        println!(
+            "{engine:?}: {system}: last over middle {:.2}, {least} to {most} MiB in the later half",
+            last as f64 / first.max(1) as f64
+        );
+    }
     let stats = Clients::new(&channel)
         .customers
         .get_customer_stats(GetCustomerStatsRequest {})
         .await?
         .into_inner();
     println!(
-        "{engine:?}: {system}: {} organizations and {} persons",
-        stats.organizations, stats.persons
+        "{engine:?}: {system}: {} customers: {} organizations and {} persons{}",
+        stats.organizations + stats.persons,
+        stats.organizations,
+        stats.persons,
+        parties.map_or_else(String::new, |(rows, distinct)| format!(
+            "; {rows} parties that really are {distinct}"
+        ))
     );
     suite.kill().await?;
     place.remove().await;
