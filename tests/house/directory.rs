@@ -70,7 +70,7 @@ impl House {
     }
 
     async fn until(&self, name: &str, what: &str, holds: impl Fn(&User) -> bool) -> User {
-        for _ in 0..600 {
+        for _ in 0..2_400 {
             if let Some(user) = self.user(name).await
                 && holds(&user)
             {
@@ -78,7 +78,7 @@ impl House {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{name}: {what} did not come about in 30 seconds");
+        panic!("{name}: {what} did not come about in two minutes");
     }
 
     async fn connect(&self, kind: &str, settings: Struct, secret: (&str, &str)) {
@@ -141,7 +141,7 @@ impl House {
 
     /// Waits until a token is refused: it is, once the service goes by what was just written.
     async fn until_refused(&self, token: &str) {
-        for _ in 0..100 {
+        for _ in 0..1_200 {
             if !self.is_accepted(token).await {
                 return;
             }

@@ -20,7 +20,7 @@ use tonic::Status;
 /// The source of the records, and the id of the connection.
 pub const SOURCE: &str = "erp";
 /// Within this a run that nothing disturbs any more ends.
-const ENDS: Duration = Duration::from_secs(120);
+const ENDS: Duration = Duration::from_secs(300);
 
 /// The connector service, as a user of one connection.
 pub struct Connector {
@@ -135,7 +135,7 @@ impl Connector {
         let mut request = tonic::Request::new(pb::GetRunRequest {
             name: name.to_owned(),
         });
-        request.set_timeout(Duration::from_secs(5));
+        request.set_timeout(Duration::from_secs(15));
         Ok(self.client.get_run(request).await?.into_inner())
     }
 

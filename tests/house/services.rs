@@ -39,7 +39,7 @@ const DAY: Date = Date {
     day: 20,
 };
 /// Within this reporting has followed.
-const FOLLOWS: Duration = Duration::from_secs(60);
+const FOLLOWS: Duration = Duration::from_secs(180);
 
 /// The clients of the connector service, pipeline and reporting.
 pub struct Services {

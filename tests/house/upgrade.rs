@@ -144,7 +144,7 @@ async fn an_upgrade_of_each_process_fails_no_call() {
         let leaving = tokio::time::Instant::now();
         process.signal("TERM").await.expect("a signal");
         process
-            .until_not_ready(Duration::from_secs(3))
+            .until_not_ready(Duration::from_secs(60))
             .await
             .expect("readiness says no first");
         let status = process.ends().await.expect("an end");
@@ -156,7 +156,7 @@ async fn an_upgrade_of_each_process_fails_no_call() {
         assert!(leaving.elapsed() >= Duration::from_secs(1), "{name} left");
         process.spawn().expect("the new one");
         process
-            .until_ready(Duration::from_secs(60))
+            .until_ready(Duration::from_secs(120))
             .await
             .expect("the new one is ready");
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -96,7 +96,7 @@ impl Suite {
     /// The same, with TLS when there are certificates.
     ///
     /// # Errors
-    /// When it ends, or is not ready within 30 s; with its log.
+    /// When it ends, or is not ready within two minutes; with its log.
     pub async fn start_with(
         data: &Path,
         postgres: Option<&str>,
@@ -112,7 +112,7 @@ impl Suite {
     /// The same, with everything that can be said.
     ///
     /// # Errors
-    /// When it ends, or is not ready within 30 s; with its log.
+    /// When it ends, or is not ready within two minutes; with its log.
     pub async fn start_as(
         data: &Path,
         postgres: Option<&str>,
@@ -173,7 +173,7 @@ impl Suite {
             data: data.to_owned(),
             authority: tls.map(|tls| tls.authority.clone()),
         };
-        for _ in 0..300 {
+        for _ in 0..1_200 {
             if let Some(status) = suite.child.try_wait()? {
                 let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
                 bail!("jinke ended with {status} before it was ready:\n{log}");
@@ -184,7 +184,7 @@ impl Suite {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-        bail!("jinke was not ready after 30 s:\n{log}")
+        bail!("jinke was not ready after two minutes:\n{log}")
     }
 
     /// Whether login and the customer service answer.

@@ -41,7 +41,7 @@ impl Rig {
         .await
         .unwrap();
         let config = ClientConfig {
-            timeout: Duration::from_millis(400),
+            timeout: Duration::from_secs(2),
             ..ClientConfig::default()
         };
         let http = Http::new(HttpParts {
@@ -152,7 +152,7 @@ async fn one_throttled_call_holds_back_all() {
     let start = Instant::now();
     let first = rig.call("/", Safety::Repeatable);
     let others = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
         rig.call("/", Safety::Repeatable)
             .await
             .map(|_| start.elapsed())

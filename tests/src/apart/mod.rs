@@ -130,7 +130,7 @@ impl Plan {
 }
 
 /// How long a process may take until it is ready. Debug builds on a busy machine are slow.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(180);
 
 /// Processes that run.
 pub struct House {

@@ -121,6 +121,16 @@ impl Process {
         tokio::time::timeout(Duration::from_secs(10), asked).await?
     }
 
+    /// Whether nobody answers, as when it is stopped or dead. Only for a process that is known to be
+    /// so: on a busy machine one that runs may be silent for as long.
+    pub async fn is_silent(&self) -> bool {
+        let asked = http::get_plain(self.admin, "/readyz");
+        !matches!(
+            tokio::time::timeout(Duration::from_secs(2), asked).await,
+            Ok(Ok(_))
+        )
+    }
+
     /// Whether it says that it is ready.
     pub async fn is_ready(&self) -> bool {
         matches!(self.readyz().await, Ok((200, _)))

@@ -26,7 +26,7 @@ async fn of_two_replicas_one_leads_and_a_killed_one_is_followed() {
     world.door = door.clone();
     let other = replica(&two, &ring, &door, clock);
     world.rows(0, 400);
-    world.state().slow = Duration::from_millis(25);
+    world.state().slow = Duration::from_millis(120);
     world.connect().await;
     let first = tokio::spawn(work::supervise(world.api.core.clone()));
     let second = tokio::spawn(work::supervise(other.core.clone()));
@@ -57,6 +57,7 @@ async fn of_two_replicas_one_leads_and_a_killed_one_is_followed() {
         assert_eq!(leader, other.core.holder());
         second.abort();
     }
+    world.state().slow = Duration::ZERO;
     let ended = world.ended(&run.name).await;
     assert_eq!((ended.state(), ended.attempts), (State::Succeeded, 2));
     assert!(before < 400, "it was killed in the middle");
@@ -120,7 +121,7 @@ async fn a_process_that_stops_gives_its_work_back_at_once() {
     on_each(async |db| {
         let mut world = World::over(&db);
         world.rows(0, 200);
-        world.state().slow = Duration::from_millis(20);
+        world.state().slow = Duration::from_millis(250);
         world.connect().await;
         let supervising = tokio::spawn(work::supervise(world.api.core.clone()));
         let request = pb::RunConnectionRequest {
@@ -131,10 +132,10 @@ async fn a_process_that_stops_gives_its_work_back_at_once() {
             .await
             .unwrap();
         until(async || (world.door.lock().records.len() > 20).then_some(())).await;
-        let began = tokio::time::Instant::now();
         world.api.core.shutdown.trigger();
         supervising.await.unwrap();
-        assert!(began.elapsed() < Duration::from_secs(3));
+        let delivered = world.door.lock().records.len();
+        assert!(delivered < 200, "it did not wait for the end of the run");
         let free = db
             .write(async |mut tx| {
                 let (term, now) = (Duration::from_secs(1), SystemClock.now());

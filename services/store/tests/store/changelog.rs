@@ -378,7 +378,7 @@ async fn whoever_waits_is_woken_by_this_process_and_by_others() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(woken.load(Ordering::SeqCst), 0, "nothing happened yet");
         append(&db).await;
-        tokio::time::timeout(Duration::from_secs(5), waiting)
+        tokio::time::timeout(Duration::from_secs(60), waiting)
             .await
             .unwrap()
             .unwrap();
@@ -393,7 +393,7 @@ async fn whoever_waits_is_woken_by_this_process_and_by_others() {
                 )
             };
             append(&replica).await;
-            let head = tokio::time::timeout(Duration::from_secs(5), waiting)
+            let head = tokio::time::timeout(Duration::from_secs(60), waiting)
                 .await
                 .unwrap();
             assert_eq!(head.unwrap().unwrap(), 2);

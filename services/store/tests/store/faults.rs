@@ -241,10 +241,12 @@ async fn a_lost_connection_rolls_back_and_is_replaced() {
 async fn whoever_stops_in_a_transaction_is_shut_out() {
     let place = Place::new(Engine::Postgres).await;
     let mut config = place.config();
-    config.idle_timeout = Duration::from_millis(700);
+    config.idle_timeout = Duration::from_secs(2);
     let open = async || Database::open(config.clone(), &MIGRATIONS).await.unwrap();
     let (stopped, other) = (open().await, open().await);
     let attempts = std::sync::atomic::AtomicU32::new(0);
+    let (holds, held) = tokio::sync::watch::channel(false);
+    let (ends, ended) = tokio::sync::watch::channel(false);
     let slow = stopped.write(async |mut tx| {
         tx.lock("turn").await?;
         let attempt = attempts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -254,14 +256,15 @@ async fn whoever_stops_in_a_transaction_is_shut_out() {
         )
         .await?;
         if attempt == 0 {
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            // It sleeps until the other is through, however long that takes.
+            holds.send_replace(true);
+            let _ = ended.clone().wait_for(|ended| *ended).await;
         }
         tx.execute("INSERT INTO things (id) VALUES (2)", args![])
             .await
     });
     let quick = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let began = std::time::Instant::now();
+        let _ = held.clone().wait_for(|held| *held).await;
         let done = other
             .write(async |mut tx| {
                 tx.lock("turn").await?;
@@ -269,11 +272,11 @@ async fn whoever_stops_in_a_transaction_is_shut_out() {
                     .await
             })
             .await;
-        (done, began.elapsed())
+        ends.send_replace(true);
+        done
     };
-    let (slow, (quick, waited)) = tokio::join!(slow, quick);
+    let (slow, quick) = tokio::join!(slow, quick);
     assert_eq!((slow, quick), (Ok(1), Ok(1)));
-    assert!(waited < Duration::from_secs(2), "{waited:?}");
     let mut reader = other.read().await.unwrap();
     let ids: Vec<i64> = reader
         .fetch_all("SELECT id FROM things ORDER BY id", args![])
@@ -324,9 +327,9 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
     });
     let mut config = place.config();
     config.url = url.replace(&server, &between);
-    config.statement_timeout = Duration::from_millis(500);
+    config.statement_timeout = Duration::from_secs(2);
     config.max_connections = 2;
-    config.acquire_timeout = Duration::from_secs(4);
+    config.acquire_timeout = Duration::from_secs(8);
     let db = Database::open(config, &MIGRATIONS).await.unwrap();
     let put = async |id: i64| {
         db.write(async |mut tx| {
@@ -340,7 +343,7 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
     let began = std::time::Instant::now();
     let failed = put(2).await.unwrap_err();
     assert_eq!(failed.code, Code::Unavailable, "{failed}");
-    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(began.elapsed() < Duration::from_secs(90));
     assert!(
         tokio::time::timeout(Duration::from_secs(3), db.ping())
             .await
@@ -350,7 +353,7 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
     silence.send_replace(false);
     let began = std::time::Instant::now();
     while put(3).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never heals");
+        assert!(began.elapsed() < Duration::from_secs(90), "it never heals");
     }
     db.close().await;
     place.remove().await;

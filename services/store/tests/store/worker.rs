@@ -26,7 +26,7 @@ fn worker(db: &Database, seed: u64) -> Worker {
         &SeededEntropy::new(seed),
         &["count"],
     )
-    .with_term(Duration::from_millis(800))
+    .with_term(Duration::from_secs(2))
 }
 
 async fn create(db: &Database, request: &[u8]) -> i64 {
@@ -38,16 +38,21 @@ async fn create(db: &Database, request: &[u8]) -> i64 {
 }
 
 async fn ended(db: &Database, id: i64) -> Operation {
-    for _ in 0..200 {
+    until(db, id, |o| o.state != State::Running).await
+}
+
+/// The operation when it is so at last; panics after two minutes.
+async fn until(db: &Database, id: i64, holds: impl Fn(&Operation) -> bool) -> Operation {
+    for _ in 0..2_400 {
         let found = operation::get(&mut db.read().await.unwrap(), id)
             .await
             .unwrap();
-        if found.state != State::Running {
+        if holds(&found) {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("the operation did not end");
+    panic!("it did not come about");
 }
 
 /// Counts to ten from its checkpoint; `request` says what goes wrong on the way.
@@ -65,7 +70,7 @@ fn count(job: Arc<Job>) -> Outcome {
                     return Err(Failure::new(Code::Unavailable, "SOURCE_DOWN", "it is down"));
                 }
                 b"panic" if n == 3 => panic!("a bug"),
-                b"slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+                b"slow" => tokio::time::sleep(Duration::from_millis(500)).await,
                 _ => {}
             }
         }
@@ -103,7 +108,7 @@ async fn a_worker_ends_operations_truthfully() {
         let panicking = ended(&db, panicking).await;
         assert_eq!(panicking.failure.unwrap().code, Code::Internal);
         // It runs for longer than a term, held by the beat, and stops when asked to.
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let now = Timestamp(0);
         db.write(async |mut tx| operation::cancel(&mut tx, slow, now).await)
             .await
@@ -122,7 +127,7 @@ async fn an_operation_goes_on_after_a_restart_and_after_a_crash() {
     on_each_engine(&MIGRATIONS, async |db| {
         let id = create(&db, b"slow").await;
         // Stopped in order: given back at once.
-        let first = worker(&db, 1).run(tokio::time::sleep(Duration::from_millis(700)), count);
+        let first = worker(&db, 1).run(async { drop(until(&db, id, |o| o.done > 0).await) }, count);
         first.await.unwrap();
         // Killed: it never says anything again.
         let killed = tokio::spawn(worker(&db, 2).run(std::future::pending(), |job| {
@@ -131,7 +136,7 @@ async fn an_operation_goes_on_after_a_restart_and_after_a_crash() {
                 std::future::pending().await
             })
         }));
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until(&db, id, |o| o.attempts == 2).await;
         killed.abort();
         let third = tokio::spawn(worker(&db, 3).run(std::future::pending(), count));
         let found = ended(&db, id).await;
