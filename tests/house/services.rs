@@ -31,7 +31,7 @@ use crate::runs::{Connector, SOURCE, delivered};
 /// Customers of the foreign system.
 pub const ROWS: usize = 6;
 /// One of them, by the simulator's seed.
-const COMPANY: &str = "深圳第1电子科技有限公司";
+const COMPANY: &str = "长沙信诚信食品有限公司";
 /// The last day that the report counts: the newest of the simulator's seed.
 const DAY: Date = Date {
     year: 2026,

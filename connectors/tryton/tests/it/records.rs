@@ -77,26 +77,26 @@ async fn a_party_with_all_its_parts() {
         .iter()
         .filter(|v| v.starts_with("identifier/uscc/"))
         .count();
-    assert!(has_uscc >= 1, "{got:?}");
+    assert_eq!(has_uscc, 3, "its own and the two: {got:?}");
     let first: Vec<_> = got.iter().take(5).map(String::as_str).collect();
     assert_eq!(
         first,
         [
-            "name//=深圳第1电子科技有限公司",
+            "name//=长沙信诚信食品有限公司",
             "x_code//=C00001",
             "tag//=重点客户",
             "x_identifier//=REG000001",
-            "identifier/uscc/=91440300708461136T",
+            "identifier/uscc/=9143010490BYY9MXLX",
         ]
     );
     for want in [
         "identifier/vat/DE=DE123456789",
         "identifier/vat/=FR23334175221",
         "identifier/foreign:cn_other/=X1",
-        "phone/phone/=021-60000001",
-        "phone/mobile/=13900000001",
-        "contact_name//=王芳",
-        "address/billing/=CN||深圳|南山区科技路1号|200120",
+        "phone/phone/=0731-52325835",
+        "phone/mobile/=13907954154",
+        "contact_name//=郑雨建",
+        "address/billing/=CN||长沙|雨花区滨河路483号|410067",
         "address/shipping/=CN|上海||张江路 1号|",
     ] {
         assert!(got.iter().any(|v| v == want), "{want} in {got:?}");
