@@ -34,6 +34,10 @@ pub const MAX_AMOUNT: i64 = 1_000_000_000_000;
 /// Owner's task about an overdue stage is due so long after the limit passed, in microseconds.
 pub const OVERDUE_TASK_DUE: i64 = 24 * 3_600 * 1_000_000;
 
+/// Why what was open of an erased customer was closed: reason of a lost opportunity and of a lead
+/// given up, outcome of a cancelled task, reason of a skipped timer and of a message not sent.
+pub const CUSTOMER_ERASED: &str = "customer_erased";
+
 /// What changed, as the feed writes it.
 pub mod change {
     /// It is new.

@@ -3,6 +3,7 @@
 pub mod activities;
 pub mod assign;
 pub mod convert;
+pub mod erase;
 pub mod follow;
 pub mod leads;
 pub mod migrate;

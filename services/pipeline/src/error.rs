@@ -31,6 +31,15 @@ pub fn lead_erased() -> Failure {
     )
 }
 
+/// `NOT_FOUND` for a customer of whom nothing remains, in the words of the customer service.
+pub fn customer_erased(address: i64) -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "CUSTOMER_ERASED",
+        format!("customers/{address} was erased"),
+    )
+}
+
 /// `FAILED_PRECONDITION` for a lead that may be one of several customers: a person decides.
 pub fn match_unsure(candidates: &[(i64, i32)]) -> Failure {
     let names: Vec<_> = candidates

@@ -1,6 +1,8 @@
 //! The services this one asks: customer and the connector runner, each behind a trait, so that
 //! tests can stand in their place.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use jinke_kit::Bearer;
 use jinke_types::Failure;
@@ -37,6 +39,8 @@ pub enum Found {
 pub struct Moves {
     /// Customers that changed, with the addresses they hold now, in order of the feed.
     pub holds: Vec<(i64, Vec<i64>)>,
+    /// Every customer that the page names, also those that answer as another one or not at all.
+    pub named: BTreeSet<i64>,
     /// Where to go on.
     pub token: String,
 }

@@ -5,6 +5,7 @@
 //! decides something take none and are followed by a check of the row.
 
 pub mod activities;
+pub mod attached;
 pub mod crosswalk;
 pub mod feed;
 pub mod funnel;

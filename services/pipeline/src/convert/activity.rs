@@ -100,5 +100,6 @@ pub fn activity_out(a: &Activity) -> pb::Activity {
         create_time: time(a.create_time),
         etag: etag(a.newest),
         hidden_classes: Vec::new(),
+        erase_time: a.erase_time.map(time_out),
     }
 }

@@ -1,5 +1,7 @@
 //! Asking the customer service.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use jinke_kit::{Bearer, Peer, failure};
 use jinke_proto::jinke::customer::v1 as cpb;
@@ -253,7 +255,12 @@ impl Customers for CustomerPeer {
             .map_err(|s| failure(&s))?
             .into_inner();
         let mut holds = Vec::new();
+        let mut named = BTreeSet::new();
         for change in &answer.changes {
+            named.insert(number(&change.customer)?);
+            for other in &change.related {
+                named.insert(number(other)?);
+            }
             // Without a snapshot it answers as another customer, whose own change tells of it.
             if let Some(snapshot) = &change.snapshot {
                 let known = known(snapshot)?;
@@ -262,6 +269,7 @@ impl Customers for CustomerPeer {
         }
         Ok(Moves {
             holds,
+            named,
             token: answer.next_page_token,
         })
     }

@@ -286,6 +286,7 @@ pub fn opportunity_out(o: &Opportunity, with: &Shown<'_>) -> pb::Opportunity {
         create_time: (o.id > 0).then(|| time_out(o.create_time)),
         update_time: (o.id > 0).then(|| time_out(o.update_time)),
         hidden_classes: Vec::new(),
+        erase_time: o.erase_time.map(time_out),
     }
 }
 

@@ -179,6 +179,7 @@ pub fn task_out(t: &Task, now: Timestamp) -> pb::Task {
         create_time: Some(time_out(t.create_time)),
         update_time: Some(time_out(t.update_time)),
         hidden_classes: Vec::new(),
+        erase_time: t.erase_time.map(time_out),
     }
 }
 

@@ -56,4 +56,6 @@ pub struct Activity {
     pub creator: String,
     /// When.
     pub create_time: Timestamp,
+    /// When its personal values were destroyed, because its customer was erased.
+    pub erase_time: Option<Timestamp>,
 }

@@ -118,6 +118,8 @@ pub struct Opportunity {
     pub create_time: Timestamp,
     /// Last change.
     pub update_time: Timestamp,
+    /// When its personal values were destroyed, because its customer was erased.
+    pub erase_time: Option<Timestamp>,
 }
 
 impl Opportunity {

@@ -72,6 +72,8 @@ pub struct Task {
     pub create_time: Timestamp,
     /// Last change.
     pub update_time: Timestamp,
+    /// When its personal values were destroyed, because its customer was erased.
+    pub erase_time: Option<Timestamp>,
 }
 
 /// What a timer of a task did.

@@ -60,7 +60,7 @@ impl Core {
                     .belongs(tx, by, &mut a.customer, a.opportunity, a.lead)
                     .await?;
                 if let (Some(address), Some(current)) = (a.customer, a.current) {
-                    crosswalk::learn(tx, address, current).await?;
+                    crosswalk::learn(tx, &[(address, current)]).await?;
                 }
                 a.org_unit = if a.org_unit.is_empty() {
                     match unit {

@@ -168,7 +168,7 @@ impl Core {
                 (lead.create_time, lead.state_time) = (now, now);
                 lead.touch.time = lead.touch.time.or(Some(now));
                 if let Some((address, current)) = look.customer {
-                    crosswalk::learn(tx, address, current).await?;
+                    crosswalk::learn(tx, &[(address, current)]).await?;
                 }
                 core.decide_owner(tx, by.viewer, &mut lead, &look, &new.owner, &new.org_unit)
                     .await?;
@@ -252,8 +252,10 @@ impl Core {
                 let before = core.held_lead(tx, by, id, etag).await?;
                 let mut lead = before.clone();
                 change(&mut lead)?;
-                if let (Some(address), Some(current)) = (lead.customer, lead.current) {
-                    crosswalk::learn(tx, address, current).await?;
+                if lead.customer != before.customer
+                    && let (Some(address), Some(current)) = (lead.customer, lead.current)
+                {
+                    crosswalk::learn(tx, &[(address, current)]).await?;
                 }
                 if lead != before {
                     lead = core.put_lead(tx, lead, kind).await?;

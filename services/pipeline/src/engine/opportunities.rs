@@ -8,7 +8,7 @@ use super::{By, Core, log, number};
 use crate::{
     domain::{
         Checked, Contact, LineItem, Money, Opportunity, OpportunityPrivate, Process, Transition,
-        change, check_etag, items_sum, moved, outcome, timer,
+        change, check_etag, items_sum, moved, outcome, persons, timer,
     },
     error,
     store::{crosswalk, funnel, opportunities, pipelines, tasks, timers},
@@ -160,7 +160,9 @@ impl Core {
         actor.clone_into(&mut o.creator);
         (o.create_time, o.stage_time) = (now, now);
         o.id = counter::take(tx, "opportunities", 1).await?;
-        crosswalk::learn(tx, o.customer, o.current).await?;
+        let mut known = vec![(o.customer, o.current)];
+        known.extend(persons(&o.contacts).into_iter().map(|p| (p, p)));
+        crosswalk::learn(tx, &known).await?;
         let step = Move {
             kind: moved::CREATED,
             cause: cause.to_owned(),
@@ -283,9 +285,10 @@ impl Core {
                 }
                 let (before, process) = core.held(tx, by, id, etag).await?;
                 let mut o = before.clone();
-                if let Some((address, current)) = update.customer {
-                    crosswalk::learn(tx, address, current).await?;
-                }
+                let mut known: Vec<(i64, i64)> = update.customer.into_iter().collect();
+                let contacts = update.contacts.as_deref().unwrap_or_default();
+                known.extend(persons(contacts).into_iter().map(|p| (p, p)));
+                crosswalk::learn(tx, &known).await?;
                 apply(&mut o, update);
                 if o != before {
                     let actor = &by.viewer.caller.name;

@@ -57,7 +57,7 @@ impl Core {
                     .belongs(tx, by, &mut task.customer, task.opportunity, task.lead)
                     .await?;
                 if let (Some(address), Some(current)) = (task.customer, task.current) {
-                    crosswalk::learn(tx, address, current).await?;
+                    crosswalk::learn(tx, &[(address, current)]).await?;
                 }
                 let mut unit = unit;
                 if task.owner.is_empty() {

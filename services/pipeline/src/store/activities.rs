@@ -1,16 +1,20 @@
 //! Activities: the head with what it belongs to, and versions that are only ever added.
 
 use jinke_store::{Conn, Row, Rows, Tx, args, keys::KeyRing};
-use jinke_types::Failure;
+use jinke_types::{Failure, Timestamp};
 
 use super::Query;
-use crate::{access::Sight, domain::Activity, engine::open};
+use crate::{
+    access::Sight,
+    domain::{Activity, ActivityPrivate},
+    engine::open,
+};
 
 /// Begins a list of activities as their newest versions are.
 pub const SELECT: &str = "SELECT t.id, t.kind, t.customer, t.opportunity, t.lead, t.owner, \
      t.org_unit, t.source, t.external_id, t.version AS newest, t.data_key, v.version, v.time, \
      v.duration, v.channel, v.inbound, v.retracted, v.sealed, v.creator, v.create_time, \
-     COALESCE(x.current, t.customer) AS current_customer FROM activities t \
+     t.erase_time, COALESCE(x.current, t.customer) AS current_customer FROM activities t \
      JOIN activity_versions v ON v.activity = t.id AND v.version = t.version \
      LEFT JOIN crosswalk x ON x.address = t.customer WHERE 1 = 1";
 
@@ -18,7 +22,7 @@ pub const SELECT: &str = "SELECT t.id, t.kind, t.customer, t.opportunity, t.lead
 const SELECT_VERSIONS: &str = "SELECT t.id, t.kind, t.customer, t.opportunity, t.lead, t.owner, \
      t.org_unit, t.source, t.external_id, t.version AS newest, t.data_key, v.version, v.time, \
      v.duration, v.channel, v.inbound, v.retracted, v.sealed, v.creator, v.create_time, \
-     COALESCE(x.current, t.customer) AS current_customer FROM activities t \
+     t.erase_time, COALESCE(x.current, t.customer) AS current_customer FROM activities t \
      JOIN activity_versions v ON v.activity = t.id \
      LEFT JOIN crosswalk x ON x.address = t.customer WHERE 1 = 1";
 
@@ -34,7 +38,13 @@ pub fn place(id: i64, version: i64) -> String {
 pub fn activity(row: &Row, ring: &KeyRing) -> Result<Activity, Failure> {
     let (id, version) = (row.i64("id")?, row.i64("version")?);
     let data_key = row.bytes("data_key")?;
-    let private = open(ring, &data_key, &place(id, version), &row.bytes("sealed")?)?;
+    let sealed = row.bytes("sealed")?;
+    let private = if sealed.is_empty() {
+        // It was destroyed.
+        ActivityPrivate::default()
+    } else {
+        open(ring, &data_key, &place(id, version), &sealed)?
+    };
     Ok(Activity {
         id,
         kind: row.i64("kind")?,
@@ -56,6 +66,7 @@ pub fn activity(row: &Row, ring: &KeyRing) -> Result<Activity, Failure> {
         private,
         creator: row.text("creator")?,
         create_time: row.time("create_time")?,
+        erase_time: row.opt_time("erase_time")?,
     })
 }
 
@@ -196,5 +207,37 @@ pub async fn add(tx: &mut Tx, a: &Activity, sealed: Vec<u8>) -> Result<(), Failu
         a.create_time,
     ]);
     tx.insert_many("activity_versions", rows, "").await?;
+    Ok(())
+}
+
+/// Destroys what all versions of an activity say, and its key; `data_key` is for later versions.
+/// Without `keep_foreign` its foreign key goes too.
+///
+/// # Errors
+/// Those of the store.
+pub async fn erase(
+    tx: &mut Tx,
+    id: i64,
+    data_key: &[u8],
+    keep_foreign: bool,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE activities SET data_key = $2, erase_time = $3 WHERE id = $1",
+        args![id, data_key, now],
+    )
+    .await?;
+    if !keep_foreign {
+        tx.execute(
+            "UPDATE activities SET source = NULL, external_id = NULL WHERE id = $1",
+            args![id],
+        )
+        .await?;
+    }
+    tx.execute(
+        "UPDATE activity_versions SET sealed = $2 WHERE activity = $1",
+        args![id, Vec::<u8>::new()],
+    )
+    .await?;
     Ok(())
 }

@@ -49,6 +49,7 @@ const COLUMNS: &[&str] = &[
 
 const SAVE: &str = "ON CONFLICT (id) DO UPDATE SET company = excluded.company, uscc = excluded.uscc, region = excluded.region, \
      channel = excluded.channel, campaign = excluded.campaign, \
+     source = excluded.source, external_id = excluded.external_id, \
      touch_time = excluded.touch_time, state = excluded.state, \
      owner = excluded.owner, org_unit = excluded.org_unit, \
      assign_cause = excluded.assign_cause, assign_rule = excluded.assign_rule, \

@@ -10,7 +10,8 @@ use super::Query;
 use crate::{
     access::Sight,
     domain::{
-        FirstTouch, Opportunity, OpportunityPrivate, Transition, damaged, join, outcome, split,
+        Contact, FirstTouch, Opportunity, OpportunityPrivate, Transition, damaged, join, outcome,
+        split,
     },
     engine::open,
 };
@@ -50,6 +51,7 @@ const COLUMNS: &[&str] = &[
     "creator",
     "create_time",
     "update_time",
+    "erase_time",
 ];
 
 const SAVE: &str = "ON CONFLICT (id) DO UPDATE SET display_name = excluded.display_name, customer = excluded.customer, \
@@ -64,8 +66,8 @@ const SAVE: &str = "ON CONFLICT (id) DO UPDATE SET display_name = excluded.displ
      outcome_time = excluded.outcome_time, stage_time = excluded.stage_time, \
      touch_time = excluded.touch_time, stale_time = excluded.stale_time, \
      overdue_time = excluded.overdue_time, transitions = excluded.transitions, \
-     sealed = excluded.sealed, revision = excluded.revision, \
-     update_time = excluded.update_time";
+     data_key = excluded.data_key, sealed = excluded.sealed, revision = excluded.revision, \
+     update_time = excluded.update_time, erase_time = excluded.erase_time";
 
 /// Begins a list of opportunities.
 pub const SELECT: &str = "SELECT t.*, COALESCE(x.current, t.customer) AS current_customer \
@@ -124,6 +126,7 @@ pub fn opportunity(row: &Row, ring: &KeyRing) -> Result<Opportunity, Failure> {
         creator: row.text("creator")?,
         create_time: row.time("create_time")?,
         update_time: row.time("update_time")?,
+        erase_time: row.opt_time("erase_time")?,
     })
 }
 
@@ -200,6 +203,7 @@ pub async fn save(tx: &mut Tx, o: &Opportunity, sealed: Vec<u8>) -> Result<(), F
         &o.creator,
         o.create_time,
         o.update_time,
+        o.erase_time,
     ]);
     tx.insert_many("opportunities", rows, SAVE).await?;
     Ok(())
@@ -215,6 +219,23 @@ pub async fn touch(tx: &mut Tx, id: i64, now: Timestamp) -> Result<(), Failure> 
          ELSE stale_time + ($2 - touch_time) END, touch_time = $2 \
          WHERE id = $1 AND touch_time < $2",
         args![id, now, i64::MAX],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes back that writing it touched it: `(touch_time, stale_time)` as they were.
+///
+/// # Errors
+/// Those of the store.
+pub async fn untouch(
+    tx: &mut Tx,
+    id: i64,
+    (touch, stale): (Timestamp, Timestamp),
+) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE opportunities SET touch_time = $2, stale_time = $3 WHERE id = $1",
+        args![id, touch, stale],
     )
     .await?;
     Ok(())
@@ -294,6 +315,50 @@ pub async fn add_transition(
     ]);
     tx.insert_many("transitions", rows, "").await?;
     Ok(())
+}
+
+/// Destroys the causes of an opportunity's transitions.
+///
+/// # Errors
+/// Those of the store.
+pub async fn forget_causes(tx: &mut Tx, opportunity: i64) -> Result<(), Failure> {
+    tx.execute(
+        "UPDATE transitions SET cause = NULL WHERE opportunity = $1 AND cause IS NOT NULL",
+        args![opportunity],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Opportunities that name one of these persons as a contact, in order. It reads the contacts of
+/// all opportunities that have any: nothing but an erasure asks this.
+///
+/// # Errors
+/// Those of the store; `DATA_LOSS` for damaged contacts.
+pub async fn with_contacts(
+    conn: &mut Conn,
+    gone: &std::collections::BTreeSet<i64>,
+) -> Result<Vec<i64>, Failure> {
+    let (mut out, mut after) = (Vec::new(), 0);
+    loop {
+        let rows = conn
+            .fetch_all(
+                "SELECT id, contacts FROM opportunities WHERE id > $1 AND contacts <> '[]' \
+                 ORDER BY id LIMIT 2000",
+                args![after],
+            )
+            .await?;
+        let Some(last) = rows.last() else {
+            return Ok(out);
+        };
+        after = last.i64("id")?;
+        for row in &rows {
+            let contacts: Vec<Contact> = json(row, "contacts")?;
+            if contacts.iter().any(|c| gone.contains(&c.person)) {
+                out.push(row.i64("id")?);
+            }
+        }
+    }
 }
 
 fn transition(row: &Row, ring: &KeyRing) -> Result<Transition, Failure> {

@@ -36,6 +36,7 @@ const COLUMNS: &[&str] = &[
     "creator",
     "create_time",
     "update_time",
+    "erase_time",
 ];
 
 const SAVE: &str = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, priority = excluded.priority, state = excluded.state, \
@@ -44,8 +45,9 @@ const SAVE: &str = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, priorit
      remind_before = excluded.remind_before, recurrence = excluded.recurrence, \
      escalations = excluded.escalations, occurrence = excluded.occurrence, \
      firings = excluded.firings, outcome = excluded.outcome, \
-     close_time = excluded.close_time, sealed = excluded.sealed, \
-     revision = excluded.revision, update_time = excluded.update_time";
+     close_time = excluded.close_time, data_key = excluded.data_key, \
+     sealed = excluded.sealed, revision = excluded.revision, \
+     update_time = excluded.update_time, erase_time = excluded.erase_time";
 
 /// Begins a list of tasks.
 pub const SELECT: &str = "SELECT t.*, COALESCE(x.current, t.customer) AS current_customer \
@@ -96,6 +98,7 @@ pub fn task(row: &Row, ring: &KeyRing) -> Result<Task, Failure> {
         creator: row.text("creator")?,
         create_time: row.time("create_time")?,
         update_time: row.time("update_time")?,
+        erase_time: row.opt_time("erase_time")?,
     })
 }
 
@@ -192,6 +195,7 @@ pub async fn save(tx: &mut Tx, t: &Task, sealed: Vec<u8>) -> Result<(), Failure>
         &t.creator,
         t.create_time,
         t.update_time,
+        t.erase_time,
     ]);
     tx.insert_many("tasks", rows, SAVE).await?;
     Ok(())

@@ -251,6 +251,22 @@ pub async fn end(
     Ok(())
 }
 
+/// Gives up the messages of a task that wait: they tell what was destroyed.
+///
+/// # Errors
+/// Those of the store.
+pub async fn abandon(tx: &mut Tx, task: i64, error: &str, now: Timestamp) -> Result<(), Failure> {
+    tx.execute("DELETE FROM deliveries WHERE task = $1", args![task])
+        .await?;
+    tx.execute(
+        "UPDATE firings SET delivery = $2, error = $3, deliver_time = $4 \
+         WHERE task = $1 AND delivery = $5",
+        args![task, fired::FAILED, error, now, fired::PENDING],
+    )
+    .await?;
+    Ok(())
+}
+
 /// A delivery failed and is tried again at `next`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use crate::{
     timers::Dice,
 };
 
-async fn catch_up(house: &House) {
+pub async fn catch_up(house: &House) {
     while house
         .core
         .follow_once()

@@ -1,6 +1,7 @@
 //! The service behind its RPCs and its engine, on both engines of the store. `make test` brings a
 //! PostgreSQL.
 
+mod erasures;
 mod flow;
 mod follow;
 mod hostile;

@@ -24,6 +24,8 @@ struct World {
     unsure: BTreeMap<String, i64>,
     /// Customers in order of their changes.
     feed: Vec<i64>,
+    /// Where ids of erased records passed; none when nothing of the customer remained.
+    erased: BTreeMap<i64, Option<i64>>,
     registered: BTreeMap<i64, i64>,
     away: bool,
 }
@@ -104,6 +106,49 @@ impl FakeCustomers {
         });
     }
 
+    /// Erases records of one customer; what remains of it takes their ids over.
+    pub fn erase(&self, records: &[i64]) {
+        self.with(|w| {
+            let held = w.holder[&records[0]];
+            for record in records {
+                assert_eq!(w.holder.remove(record), Some(held));
+            }
+            let left: Vec<i64> = w
+                .holder
+                .iter()
+                .filter(|(_, h)| **h == held)
+                .map(|(r, _)| *r)
+                .collect();
+            let first = left.first().copied();
+            for record in &left {
+                w.holder.insert(*record, first.unwrap());
+            }
+            for passed in w.erased.values_mut() {
+                if passed.is_some_and(|p| records.contains(&p)) {
+                    *passed = first;
+                }
+            }
+            w.erased.extend(records.iter().map(|r| (*r, first)));
+            w.feed.push(held);
+            w.feed.extend(first.filter(|f| *f != held));
+        });
+    }
+
+    /// The customer that this address answers as; none when nothing of it remains.
+    pub fn standing(&self, id: i64) -> Option<i64> {
+        self.with(|w| w.known(id).ok().map(|k| k.current))
+    }
+
+    /// Records that are there, from this number on.
+    pub fn records_from(&self, first: i64) -> Vec<i64> {
+        self.with(|w| w.holder.keys().copied().filter(|r| *r >= first).collect())
+    }
+
+    /// Records of a customer.
+    pub fn records_of(&self, current: i64) -> Vec<i64> {
+        self.with(|w| w.members(current))
+    }
+
     pub fn registered(&self) -> usize {
         self.with(|w| w.registered.len())
     }
@@ -111,9 +156,17 @@ impl FakeCustomers {
 
 impl World {
     fn known(&self, address: i64) -> Result<Known, Failure> {
+        let standing = match self.erased.get(&address) {
+            Some(Some(passed)) => *passed,
+            Some(None) => {
+                let gone = format!("customers/{address} was erased");
+                return Err(Failure::new(Code::NotFound, "CUSTOMER_ERASED", gone));
+            }
+            None => address,
+        };
         let current = *self
             .holder
-            .get(&address)
+            .get(&standing)
             .ok_or_else(|| Failure::not_found(format!("customers/{address}")))?;
         Ok(Known {
             current,
@@ -185,6 +238,7 @@ impl Customers for FakeCustomers {
                 .collect();
             Ok(Moves {
                 holds,
+                named: w.feed[from..to].iter().copied().collect(),
                 token: to.to_string(),
             })
         })
