@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     "jinke/identity/v1/identity_service.proto",
     "jinke/identity/v1/access_service.proto",
     "jinke/identity/v1/directory_service.proto",
+    "jinke/identity/v1/audit_service.proto",
     "jinke/customer/v1/source_service.proto",
     "jinke/customer/v1/customer_service.proto",
     "jinke/customer/v1/match_service.proto",

@@ -43,6 +43,7 @@ impl Service for Connectors {
         let db = Database::open(config.database(&ctx.data_dir), &MIGRATIONS).await?;
         db.write(async |mut tx| ring.check(&mut tx).await).await?;
         free_leases(&db).await?;
+        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock)));
         let core = Core::new(Parts {
             db: db.clone(),
             ring: ring.clone(),
@@ -62,6 +63,7 @@ impl Service for Connectors {
             .send_compressed(CompressionEncoding::Gzip);
         let mut built = Built::new()
             .rpc(server)
+            .audit(audit)
             .check(DatabaseAnswers(db))
             .task("connections", {
                 let core = core.clone();

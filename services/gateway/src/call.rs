@@ -13,7 +13,7 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use jinke_kit::{Peers, deadline, status};
+use jinke_kit::{Peers, audit, deadline, status};
 use jinke_types::{Code, Failure};
 use tokio::sync::oneshot;
 use tonic::{
@@ -27,11 +27,12 @@ use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Headers that go on to a service. Nothing else does, above all not the token of a service.
-pub const FORWARDED: [HeaderName; 4] = [
+pub const FORWARDED: [HeaderName; 5] = [
     header::AUTHORIZATION,
     HeaderName::from_static(deadline::REQUEST_ID),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
+    HeaderName::from_static(audit::PURPOSE),
 ];
 
 /// What carries a call to a service.

@@ -169,6 +169,7 @@ impl Gateway {
             id: id.to_str().unwrap_or_default().to_owned(),
             deadline: None,
             traceparent: parts.headers.get("traceparent").cloned(),
+            proven: std::sync::OnceLock::new(),
         });
         let from = address(&parts.headers, connection, this.config.forwarded_hops);
         let incoming = parts.headers.clone();

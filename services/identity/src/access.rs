@@ -64,6 +64,12 @@ pub(crate) const ROLES: &[Role] = &[
         field_classes: &[Public, Financial, Remark, SalesAmount],
     },
     Role {
+        id: "auditor",
+        display_name: "审计 Auditor",
+        permissions: &["identity.auditEvents.list", "identity.auditEvents.verify"],
+        field_classes: &[Public],
+    },
+    Role {
         id: "integrator",
         display_name: "集成管理员 Integrator",
         permissions: &[
@@ -237,6 +243,7 @@ pub(crate) const ROLES: &[Role] = &[
             "customer.sources.get",
             "customer.sources.list",
             "identity.access.follow",
+            "identity.auditEvents.deliver",
             "identity.directories.sync",
             "identity.tokens.exchange",
         ],
@@ -259,6 +266,7 @@ pub(crate) const ROLES: &[Role] = &[
             "customer.sourceRecords.ingest",
             "customer.sources.create",
             "identity.access.follow",
+            "identity.auditEvents.deliver",
             "identity.tokens.exchange",
         ],
         // What leads are compared by; a class it cannot read is not compared.
@@ -274,6 +282,7 @@ pub(crate) const ROLES: &[Role] = &[
             "customer.sources.list",
             "customer.tags.update",
             "identity.access.follow",
+            "identity.auditEvents.deliver",
             "identity.tokens.exchange",
             "pipeline.changes.list",
             "pipeline.tasks.create",
@@ -324,8 +333,12 @@ pub(crate) const ROLES: &[Role] = &[
     },
 ];
 
-/// What every service needs: the access snapshot, and tokens to act for its callers.
-const SERVICE: &[&str] = &["identity.access.follow", "identity.tokens.exchange"];
+/// What every service needs: the access snapshot, the audit trail, and tokens to act for its callers.
+const SERVICE: &[&str] = &[
+    "identity.access.follow",
+    "identity.auditEvents.deliver",
+    "identity.tokens.exchange",
+];
 
 /// A service account that is shipped.
 pub(crate) struct Shipped {

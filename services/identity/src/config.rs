@@ -22,6 +22,7 @@ pub struct Config {
     pub keys: KeysSection,
     pub password: PasswordConfig,
     pub tokens: TokensConfig,
+    pub audit: AuditSection,
     pub throttle: ThrottleConfig,
 }
 
@@ -71,6 +72,14 @@ pub struct TokensConfig {
     pub session_seconds: u32,
     pub rotate_seconds: u32,
     pub activation_seconds: u32,
+}
+
+/// `[identity.audit]`
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "documented in config.default.toml")]
+pub struct AuditSection {
+    pub keep_days: u32,
+    pub most_events: i64,
 }
 
 /// `[identity.throttle]`
@@ -130,6 +139,18 @@ impl Config {
                 "must be less than rotate_seconds",
             ));
         }
+        if self.audit.keep_days < 180 {
+            return Err(Failure::field(
+                "identity.audit.keep_days",
+                "must be at least 180",
+            ));
+        }
+        if self.audit.most_events < 1_000 {
+            return Err(Failure::field(
+                "identity.audit.most_events",
+                "must be at least 1000",
+            ));
+        }
         if self.poll_ms == 0 {
             return Err(Failure::field("identity.poll_ms", "must be at least 1"));
         }
@@ -163,6 +184,10 @@ impl Config {
 
     pub(crate) const fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+    /// How long an event of the audit trail is kept.
+    pub(crate) const fn audit_kept(&self) -> Duration {
+        Duration::from_secs(self.audit.keep_days as u64 * 86_400)
     }
     pub(crate) const fn access_life(&self) -> Duration {
         seconds(self.tokens.access_seconds)

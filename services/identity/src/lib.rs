@@ -44,10 +44,11 @@ use std::sync::Arc;
 
 use jinke_kit::{Built, Check, Service, ServiceContext};
 use jinke_store::{Database, keys::KeyRing};
-use jinke_types::{Entropy, Failure};
+use jinke_types::{AuditLog, Entropy, Failure};
 
 pub use config::{
-    Config, DatabaseSection, KeysSection, PasswordConfig, ThrottleConfig, TokensConfig,
+    AuditSection, Config, DatabaseSection, KeysSection, PasswordConfig, ThrottleConfig,
+    TokensConfig,
 };
 pub use store::MIGRATIONS;
 
@@ -93,13 +94,22 @@ impl Service for Identity {
         if let Some(password) = bootstrap::run(&core).await? {
             announce(&core, &password);
         }
+        let log: Arc<dyn AuditLog> = Arc::new(db.audit(Arc::clone(&core.clock)));
+        let chain = tasks::chain(
+            Arc::clone(&core),
+            Arc::clone(&log),
+            ctx.metrics,
+            ctx.shutdown.clone(),
+        );
         let (follow, keep_house) = (
             tasks::follow(Arc::clone(&core), ctx.shutdown.clone()),
             tasks::keep_house(Arc::clone(&core), ctx.shutdown.clone()),
         );
         let built = rpc::add(Built::new(), &core, &ctx.shutdown, ctx.request_bytes);
         Ok(built
+            .audit(log)
             .check(DatabaseAnswers(db))
+            .task("audit", chain)
             .task("follow", follow)
             .task("keep_house", keep_house))
     }

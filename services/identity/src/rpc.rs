@@ -1,8 +1,9 @@
-//! The four gRPC services. Every operation lives in a file of its own below.
+//! The gRPC services. Every operation lives in a file of its own below.
 //!
 //! Whether the caller may call the method was decided before (`jinke_kit::auth`); an operation
 //! still keeps to the rows of the grant's scope.
 
+mod audit_service;
 mod check_access;
 mod create_org_unit;
 mod create_policy;
@@ -13,6 +14,7 @@ mod create_user;
 mod delete_policy;
 mod delete_role_binding;
 mod delete_service_account_key;
+pub(crate) mod deliver_audit_events;
 mod disable_service_account;
 mod disable_user;
 mod enable_service_account;
@@ -24,6 +26,8 @@ mod get_org_unit;
 mod get_service_account;
 mod get_user;
 mod link_user;
+mod list_audit_events;
+mod list_audit_trails;
 mod list_directory_links;
 mod list_org_units;
 mod list_policies;
@@ -44,6 +48,7 @@ mod update_org_unit;
 mod update_policy;
 mod update_service_account;
 mod update_user;
+mod verify_audit_trail;
 mod watch_access_snapshots;
 
 use std::{pin::Pin, sync::Arc};
@@ -82,7 +87,9 @@ pub(crate) fn add(
         shutdown: shutdown.clone(),
     });
     let directories = DirectoryServiceServer::new(Directories(Arc::clone(core)));
+    let trails = audit_service::server(core);
     built
+        .rpc(trails.max_decoding_message_size(request_bytes))
         .rpc(directories.max_decoding_message_size(request_bytes))
         .rpc(tokens.max_decoding_message_size(request_bytes))
         .rpc(identity.max_decoding_message_size(request_bytes))

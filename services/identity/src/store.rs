@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`users`] | `users` |
 //! | [`accounts`] | `service_accounts`, `service_account_keys` |
+//! | [`audit`] | `audit_trails`, `audit_events`, `audit_resources` |
 //! | [`org_units`] | `org_units` |
 //! | [`grants`] | `role_bindings`, `policies` |
 //! | [`directories`] | `directories`, `directory_links` |
@@ -15,6 +16,7 @@
 //! service itself: a login, the snapshot, checks of a change.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod directories;

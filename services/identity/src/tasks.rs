@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jinke_kit::{Shutdown, token::LEEWAY_SECS};
+use jinke_kit::{Metrics, Shutdown, audit::ship_by, token::LEEWAY_SECS};
+use jinke_proto::jinke::identity::v1::deliver_audit_events_request::Delivery;
 use jinke_store::{Tx, changelog, request};
-use jinke_types::{Failure, Timestamp};
+use jinke_types::{AuditLog, Failure, Timestamp};
 
 use crate::{
     core::Core,
+    rpc::deliver_audit_events,
     signing,
-    store::{self, lock, sessions, signing_keys, state},
+    store::{self, audit, lock, sessions, signing_keys, state},
 };
 
 /// How often old keys are looked for and old rows forgotten.
@@ -18,6 +20,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause after an error.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Events of the audit trail dropped in one transaction.
+const TRIM_BATCH: usize = 500;
 /// Sessions forgotten in one transaction.
 const PURGE_BATCH: u32 = 1_000;
 
@@ -42,6 +46,29 @@ pub(crate) async fn follow(core: Arc<Core>, shutdown: Shutdown) -> Result<(), Fa
         }
     };
     shutdown.unless::<()>(work).await;
+    Ok(())
+}
+
+/// Chains identity's own events to its trail until stopping begins.
+pub(crate) async fn chain(
+    core: Arc<Core>,
+    log: Arc<dyn AuditLog>,
+    metrics: Metrics,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
+    let (clock, entropy) = (Arc::clone(&core.clock), Arc::clone(&core.vault.entropy));
+    let deliver = move |deliveries: Vec<Delivery>| {
+        let core = Arc::clone(&core);
+        async move {
+            let events = deliveries
+                .into_iter()
+                .map(|d| (d.sequence, d.event.unwrap_or_default()))
+                .collect();
+            deliver_audit_events::take(&core, "identity", events).await
+        }
+    };
+    let work = ship_by("identity", log, metrics, clock, entropy, deliver);
+    shutdown.unless(work).await;
     Ok(())
 }
 
@@ -95,6 +122,7 @@ pub(crate) async fn housekeeping(core: &Core) -> Result<(), Failure> {
             break;
         }
     }
+    trim(core, now).await?;
     core.db
         .write(async |mut tx: Tx| {
             let tx = &mut tx;
@@ -104,6 +132,29 @@ pub(crate) async fn housekeeping(core: &Core) -> Result<(), Failure> {
         })
         .await
         .map(drop)
+}
+
+/// Drops events of the audit trails whose time is over, or of which there are too many.
+async fn trim(core: &Core, now: Timestamp) -> Result<(), Failure> {
+    let before = now.minus(core.config.audit_kept());
+    let most = core.config.audit.most_events;
+    let ring = &core.vault.ring;
+    for trail in audit::trails(&mut *core.db.read().await?).await? {
+        loop {
+            let dropped = core
+                .db
+                .write(async |mut tx: Tx| {
+                    let tx = &mut tx;
+                    let trail = audit::hold(tx, ring, &trail.service).await?;
+                    audit::trim(tx, ring, trail, before, most, TRIM_BATCH).await
+                })
+                .await?;
+            if dropped < TRIM_BATCH {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes a new signing key in a transaction that holds [`lock::SIGNING_KEYS`]; its id.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, request::Parts};
-use jinke_types::{Code, Failure};
+use jinke_types::{Caller, Code, Failure};
 use tonic::{Request, Status};
 
 use crate::{
@@ -79,7 +79,8 @@ fn missing(what: &str) -> Status {
 }
 
 /// Decides about a call by its head and puts [`Grant`], [`Claims`] and [`Bearer`] into its
-/// extensions. Returns the grant unless the method is public.
+/// extensions. Returns the grant unless the method is public. Whose token it is stands in `known`, also
+/// when he is refused.
 ///
 /// # Errors
 /// `UNAUTHENTICATED`, `PERMISSION_DENIED` or `UNAVAILABLE` as [`Access::authenticate`] and
@@ -88,6 +89,7 @@ pub(crate) fn admit(
     access: &Access,
     needs: &Needs,
     parts: &mut Parts,
+    known: &mut Option<Caller>,
 ) -> Result<Option<Arc<Grant>>, Failure> {
     // What a client in the same process left in the extensions is not proof of anything.
     parts.extensions.remove::<Arc<Grant>>();
@@ -103,7 +105,9 @@ pub(crate) fn admit(
             "the call needs an access token",
         )
     })?;
-    let (caller, claims) = access.authenticate(token)?;
+    let (caller, claims) = access.verify(token)?;
+    *known = Some(caller.clone());
+    access.still_good(&claims)?;
     let bearer = Bearer(token.into());
     if let Some(actor) = &caller.actor {
         let refused =

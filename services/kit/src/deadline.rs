@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,6 +31,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// The `traceparent` the call came with, passed on where no tracer makes a new one.
     pub traceparent: Option<HeaderValue>,
+    /// Whom a public method found to be calling; see [`crate::audit::name_caller`].
+    pub proven: OnceLock<String>,
 }
 
 impl Call {

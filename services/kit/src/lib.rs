@@ -12,6 +12,7 @@
 //! | [`config`] | default file, file, environment, flags; every value knows its origin |
 //! | [`access`] | snapshot, tokens to callers, permissions to [`Grant`]s (Cedar) |
 //! | [`token`] | claims, signing and verifying of access tokens |
+//! | [`audit`] | what is recorded of a call, and when its answer may go out |
 //! | [`methods`] | which permission each method needs, from the descriptor set |
 //! | [`auth`] | the layer that lets a call pass or not; [`grant`] |
 //! | [`operations`] | long-running operations of a service, served |
@@ -26,6 +27,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod config;

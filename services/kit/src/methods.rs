@@ -149,6 +149,29 @@ pub(crate) fn changes_nothing(path: &str) -> bool {
     path == "/grpc.health.v1.Health/Check" || READS.contains(path)
 }
 
+/// Methods that change nothing although their HTTP rule is not `GET`, because what they are asked
+/// does not go into a path; and the one that takes the audit trail itself.
+pub(crate) const ASKED_BY_POST: [&str; 12] = [
+    "/jinke.connector.v1.ConnectorService/CheckConnection",
+    "/jinke.connector.v1.ConnectorService/DiscoverConnection",
+    "/jinke.connector.v1.ConnectorService/PreviewMapping",
+    "/jinke.customer.v1.CustomerService/LookupCustomers",
+    "/jinke.customer.v1.MatchService/ExplainMatch",
+    "/jinke.customer.v1.MatchService/MatchParty",
+    "/jinke.identity.v1.AccessService/CheckAccess",
+    "/jinke.identity.v1.AuditService/DeliverAuditEvents",
+    "/jinke.identity.v1.TokenService/ExchangeToken",
+    "/jinke.reporting.v1.AnalyticsService/ListMetricRows",
+    "/jinke.reporting.v1.AnalyticsService/QueryMetrics",
+    "/jinke.reporting.v1.SegmentService/PreviewSegment",
+];
+
+/// Whether a method of the contract asks for a change. An unlisted one does, so that a new method is
+/// recorded rather than forgotten.
+pub(crate) fn mutates(path: &str) -> bool {
+    !changes_nothing(path) && !ASKED_BY_POST.contains(&path)
+}
+
 /// The paths of the methods with the HTTP rule `GET`.
 fn reads(descriptor_set: &[u8]) -> Option<BTreeSet<String>> {
     let pool = DescriptorPool::decode(descriptor_set).ok()?;
@@ -204,7 +227,24 @@ pub fn permissions(descriptor_set: &[u8]) -> Result<BTreeSet<String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::changes_nothing;
+    use super::{ASKED_BY_POST, changes_nothing, mutates};
+
+    #[test]
+    fn what_is_asked_by_post_is_in_the_contract_and_no_get() {
+        let pool = prost_reflect::DescriptorPool::decode(jinke_proto::FILE_DESCRIPTOR_SET).unwrap();
+        for path in ASKED_BY_POST {
+            let (service, method) = path[1..].split_once('/').unwrap();
+            let service = pool.get_service_by_name(service).expect(path);
+            assert!(service.methods().any(|m| m.name() == method), "{path}");
+            assert!(!changes_nothing(path) && !mutates(path), "{path}");
+        }
+        assert!(mutates(
+            "/jinke.pipeline.v1.OpportunityService/CheckOpportunityItem"
+        ));
+        assert!(mutates(
+            "/jinke.customer.v1.SourceService/StreamSourceRecords"
+        ));
+    }
 
     #[test]
     fn only_reads_are_sent_twice() {

@@ -18,6 +18,9 @@ pub struct Metrics {
     pub(crate) ready: IntGaugeVec,
     pub(crate) snapshot_version: IntGaugeVec,
     pub(crate) connections: IntGauge,
+    pub(crate) audit_events: IntCounterVec,
+    pub(crate) audit_backlog: IntGaugeVec,
+    pub(crate) audit_lag: IntGaugeVec,
 }
 
 impl Default for Metrics {
@@ -72,6 +75,21 @@ impl Metrics {
             ),
             connections: IntGauge::new("jinke_connections_open", "Client connections open now.")
                 .expect("the gauge is well formed"),
+            audit_events: counters(
+                "jinke_audit_events_total",
+                "Events of the audit trail: mutation, refusal, disclosure, or failed to be kept.",
+                &["service", "kind"],
+            ),
+            audit_backlog: gauges(
+                "jinke_audit_backlog",
+                "Events that wait to be delivered to identity.",
+                &["service"],
+            ),
+            audit_lag: gauges(
+                "jinke_audit_lag_seconds",
+                "Age of the oldest event that waits to be delivered to identity.",
+                &["service"],
+            ),
         };
         let own: Vec<Box<dyn Collector>> = vec![
             Box::new(this.requests.clone()),
@@ -82,6 +100,9 @@ impl Metrics {
             Box::new(this.ready.clone()),
             Box::new(this.snapshot_version.clone()),
             Box::new(this.connections.clone()),
+            Box::new(this.audit_events.clone()),
+            Box::new(this.audit_backlog.clone()),
+            Box::new(this.audit_lag.clone()),
         ];
         for collector in own {
             this.registry

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
 
-use jinke_types::{Clock, Entropy, Failure, OperationLog};
+use jinke_types::{AuditLog, Clock, Entropy, Failure, OperationLog};
 use serde::de::DeserializeOwned;
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 
@@ -70,6 +70,7 @@ pub struct Built {
     pub(crate) tasks: Vec<Task>,
     pub(crate) listening: Option<SocketAddr>,
     pub(crate) operations: Option<Arc<dyn OperationLog>>,
+    pub(crate) audit: Option<Arc<dyn AuditLog>>,
 }
 
 impl Built {
@@ -99,6 +100,14 @@ impl Built {
     #[must_use]
     pub fn operations(mut self, log: Arc<dyn OperationLog>) -> Self {
         self.operations = Some(log);
+        self
+    }
+    /// Keeps events of the audit trail in the service's database until identity has them, e.g.
+    /// `db.audit(clock)`. From then on no answer that must be recorded leaves before its event is
+    /// durable there; see [`crate::audit`].
+    #[must_use]
+    pub fn audit(mut self, log: Arc<dyn AuditLog>) -> Self {
+        self.audit = Some(log);
         self
     }
     /// Adds something that must hold for the service to be ready, e.g. that its database answers.

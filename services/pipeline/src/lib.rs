@@ -131,7 +131,8 @@ impl Service for Pipeline {
             shutdown: ctx.shutdown.clone(),
             regrant,
         };
-        let built = Built::new().check(DatabaseAnswers(db));
+        let audit = Arc::new(db.audit(Arc::clone(&core.clock)));
+        let built = Built::new().audit(audit).check(DatabaseAnswers(db));
         let built = tasks(built, &core, &ctx.shutdown, numbers, limits.poll);
         Ok(serve(built, &api, ctx.request_bytes))
     }

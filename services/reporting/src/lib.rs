@@ -110,6 +110,7 @@ impl Service for Reporting {
         let db = Database::open(config.database(&ctx.data_dir), &store::MIGRATIONS).await?;
         db.write(async |mut tx| ring.check(&mut tx).await).await?;
         let id = store::database_id(&db, &*ctx.entropy).await?;
+        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock)));
         let core = Core::new(
             db.clone(),
             ring,
@@ -140,6 +141,7 @@ impl Service for Reporting {
             tasks,
         };
         let built = Built::new()
+            .audit(audit)
             .check(DatabaseAnswers(db))
             .task("follow", {
                 let shutdown = ctx.shutdown.clone();

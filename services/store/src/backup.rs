@@ -18,9 +18,8 @@
 //! A [`Held`] copy sees one moment of its database, however long it takes. What that means between
 //! the databases of several services is told by `jinke backup`.
 
-use std::collections::BTreeMap;
+mod table;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jinke_types::{Code, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,9 +29,11 @@ use crate::{
     config::DatabaseConfig,
     database::Database,
     migrate::{self, Migrations},
-    sql::{Arg, Conn, Engine, Row, Sql},
+    sql::{Arg, Conn, Sql},
     tx::Reader,
 };
+
+use table::{Kind, Table, arg, cell, tables};
 
 /// Rows read at a time at first; their number follows their size.
 const PAGE_ROWS: i64 = 500;
@@ -63,23 +64,6 @@ pub struct TableState {
     pub rows: u64,
     /// The sum of the hashes of its rows, in hexadecimal digits.
     pub hash: String,
-}
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Number,
-    Text,
-    Bytes,
-}
-
-/// A table as the database describes it.
-#[derive(Clone, Debug)]
-struct Table {
-    name: String,
-    /// Columns by name.
-    columns: BTreeMap<String, Kind>,
-    key: Vec<String>,
 }
 
 /// The sum of hashes modulo 2²⁵⁶.
@@ -122,90 +106,6 @@ fn wrong(reason: &'static str, message: impl Into<String>) -> Failure {
     Failure::new(Code::FailedPrecondition, reason, message)
 }
 
-/// Names are put into statements, so only plain ones are taken.
-fn plain(name: String) -> Result<String, Failure> {
-    let fits = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if fits {
-        return Ok(name);
-    }
-    Err(Failure::internal(
-        "a table or column has a name that cannot be copied",
-    ))
-}
-
-/// The tables in the order they were made in, so that what is referred to comes first. Those that
-/// say which migrations were applied are no data.
-async fn tables(conn: &mut Conn) -> Result<Vec<Table>, Failure> {
-    let engine = conn.engine();
-    let list = match engine {
-        Engine::Sqlite => {
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-             ORDER BY rowid"
-        }
-        Engine::Postgres => {
-            "SELECT CAST(c.relname AS TEXT) AS name FROM pg_class c \
-             JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY c.oid"
-        }
-    };
-    let mut out = Vec::new();
-    for row in conn.fetch_all(list, Vec::new()).await? {
-        let name = plain(row.text("name")?)?;
-        if !migrate::TABLES.contains(&&*name) {
-            let (columns, key) = described(conn, &name).await?;
-            out.push(Table { name, columns, key });
-        }
-    }
-    Ok(out)
-}
-
-async fn described(
-    conn: &mut Conn,
-    table: &str,
-) -> Result<(BTreeMap<String, Kind>, Vec<String>), Failure> {
-    let ask = match conn.engine() {
-        Engine::Sqlite => {
-            "SELECT name, lower(type) AS kind, pk AS place FROM pragma_table_info($1) ORDER BY pk"
-        }
-        Engine::Postgres => {
-            "SELECT CAST(a.attname AS TEXT) AS name, format_type(a.atttypid, NULL) AS kind, \
-             CAST(coalesce(array_position(CAST(i.indkey AS int2[]), a.attnum) + 1, 0) AS BIGINT) \
-             AS place \
-             FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
-             WHERE a.attrelid = CAST(CAST($1 AS TEXT) AS regclass) AND a.attnum > 0 \
-             AND NOT a.attisdropped ORDER BY place"
-        }
-    };
-    let mut columns = BTreeMap::new();
-    let mut key = Vec::new();
-    for row in conn.fetch_all(ask, crate::args![table]).await? {
-        let name = plain(row.text("name")?)?;
-        let kind = match &*row.text("kind")? {
-            "integer" | "bigint" | "smallint" | "boolean" => Kind::Number,
-            "text" => Kind::Text,
-            "blob" | "bytea" => Kind::Bytes,
-            _ => {
-                return Err(Failure::internal(format!(
-                    "the column {table}.{name} is of a type that cannot be copied"
-                )));
-            }
-        };
-        if row.i64("place")? > 0 {
-            key.push(name.clone());
-        }
-        columns.insert(name, kind);
-    }
-    if key.is_empty() {
-        return Err(Failure::internal(format!(
-            "the table {table} has no primary key"
-        )));
-    }
-    Ok((columns, key))
-}
-
 async fn versions(conn: &mut Conn) -> Result<Versions, Failure> {
     let mut found = [0; 2];
     for (at, table) in migrate::TABLES.iter().enumerate() {
@@ -216,28 +116,6 @@ async fn versions(conn: &mut Conn) -> Result<Versions, Failure> {
     Ok(Versions {
         kit: found[0],
         service: found[1],
-    })
-}
-
-fn cell(row: &Row, name: &str, kind: Kind) -> Result<Value, Failure> {
-    Ok(match kind {
-        Kind::Number => row.opt_i64(name)?.map_or(Value::Null, Value::from),
-        Kind::Text => row.opt_text(name)?.map_or(Value::Null, Value::from),
-        Kind::Bytes => row
-            .opt_bytes(name)?
-            .map_or(Value::Null, |bytes| Value::from(STANDARD.encode(bytes))),
-    })
-}
-
-fn arg(value: &Value, kind: Kind) -> Option<Arg> {
-    Some(match (kind, value) {
-        (Kind::Number, Value::Null) => Arg::NoI64,
-        (Kind::Text, Value::Null) => Arg::NoText,
-        (Kind::Bytes, Value::Null) => Arg::NoBytes,
-        (Kind::Number, value) => Arg::I64(value.as_i64()?),
-        (Kind::Text, Value::String(text)) => Arg::Text(text.clone()),
-        (Kind::Bytes, Value::String(text)) => Arg::Bytes(STANDARD.decode(text).ok()?),
-        _ => return None,
     })
 }
 

@@ -13,6 +13,7 @@
 //! | [`cursor`] | where a follower stands, saved with its effect |
 //! | [`request`] | request ids: a mutation sent twice happens once (decision D10) |
 //! | [`operation`] | long-running operations that outlive their process |
+//! | [`audit`] | events of the audit trail, until identity has them |
 //! | [`lease`] | one holder at a time, with a fence |
 //! | [`counter`] | numbers without gaps |
 //! | [`backup`] | copying a whole database out and in, alike on both engines |
@@ -99,6 +100,7 @@
 //! No extensions, no `LISTEN`/`NOTIFY`, no stored procedures. Its test is this crate's suite
 //! with `JINKE_TEST_POSTGRES` set to the server.
 
+pub mod audit;
 pub mod backup;
 pub mod changelog;
 mod config;

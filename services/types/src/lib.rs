@@ -11,12 +11,14 @@
 //! | [`activity`] | transactions, interactions and relationships, which name their party by foreign id |
 //! | [`access`] | row scope, field classes and the caller |
 //! | [`failure`] | the one error shape and the small set of codes |
+//! | [`audit`] | events of the audit trail, between whoever records and whoever keeps them |
 //! | [`operation`] | long-running operations, between whoever keeps and whoever serves them |
 //! | [`time`] | timestamps, and the clock that is passed in |
 //! | [`entropy`] | randomness that is passed in |
 
 pub mod access;
 pub mod activity;
+pub mod audit;
 pub mod entropy;
 pub mod failure;
 pub mod operation;
@@ -28,6 +30,7 @@ pub use access::{Caller, FieldClass, FieldMask, RowScope};
 pub use activity::{
     Interaction, InteractionKind, Money, Relationship, Transaction, TransactionKind,
 };
+pub use audit::{AuditLog, AuditWaiting};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::{Code, Failure, Violation};
 pub use operation::{

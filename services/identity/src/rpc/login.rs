@@ -66,6 +66,7 @@ pub(crate) async fn run(
             return Err(failure);
         }
     };
+    jinke_kit::audit::name_caller(&format!("users/{name}"));
     let refused = if credential.disabled {
         Some(error::member_disabled())
     } else if credential.password_change && new.is_empty() {

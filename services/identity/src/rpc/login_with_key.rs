@@ -31,6 +31,7 @@ pub(crate) async fn run(
         return Err(error::key_refused());
     }
     let member = Member::ServiceAccount(key.account.clone());
+    jinke_kit::audit::name_caller(&member.to_string());
     core.db
         .write(async |mut tx: Tx| {
             let tx = &mut tx;

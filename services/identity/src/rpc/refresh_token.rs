@@ -46,6 +46,7 @@ pub(crate) async fn run(
             let session = sessions::prolong(tx, &stored.session, end, now)
                 .await?
                 .ok_or_else(error::refresh_token_refused)?;
+            jinke_kit::audit::name_caller(&session.member.to_string());
             if !sessions::use_refresh(tx, &sent.id, now).await? {
                 sessions::end(tx, &session.id, "refresh token reused", now).await?;
                 store::log(tx, format!("sessions/{}", session.id), "revoked", 1, now);

@@ -173,9 +173,21 @@ impl Access {
     /// `UNAUTHENTICATED` with the reasons of [`token::verify`], `CALLER_DISABLED` or
     /// `SESSION_REVOKED`; `UNAVAILABLE` as [`Access::fresh`].
     pub fn authenticate(&self, token: &str) -> Result<(Caller, Claims), Failure> {
+        let (caller, claims) = self.verify(token)?;
+        self.still_good(&claims)?;
+        Ok((caller, claims))
+    }
+
+    /// Refuses the claims of a verified token when its subject or actor is disabled, or its session
+    /// revoked.
+    pub(crate) fn still_good(&self, claims: &Claims) -> Result<(), Failure> {
+        self.fresh()?.admit(claims)
+    }
+
+    /// Whose token it is, by its signature, times and audience alone.
+    pub(crate) fn verify(&self, token: &str) -> Result<(Caller, Claims), Failure> {
         let snapshot = self.fresh()?;
         let claims = token::verify(token, snapshot.keys(), &self.0.area, self.0.clock.now())?;
-        snapshot.admit(&claims)?;
         let caller = Caller {
             name: claims.sub.clone(),
             actor: claims.act.as_ref().map(|a| a.sub.clone()),

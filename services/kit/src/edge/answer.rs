@@ -142,7 +142,7 @@ impl Drop for Account {
 }
 
 /// The name of a code as metrics and logs have it.
-const fn name(code: Code) -> &'static str {
+pub(crate) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",
@@ -242,7 +242,7 @@ async fn drained(draining: Shutdown, watches: bool) {
     }
 }
 
-fn code(headers: &HeaderMap) -> Option<Code> {
+pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
     headers
         .get("grpc-status")
         .map(|v| Code::from_bytes(v.as_bytes()))

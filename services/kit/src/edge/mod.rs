@@ -4,6 +4,8 @@
 
 mod answer;
 
+pub(crate) use answer::name as code_name;
+
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
@@ -14,18 +16,20 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use jinke_types::{Code, Failure};
+use jinke_types::{Caller, Code, Failure};
 use tokio::time::Instant;
 use tonic::{Status, body::Body, service::Routes};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, field};
 
 use crate::{
-    Access, Metrics, Shutdown, auth,
+    Access, Metrics, Shutdown,
+    audit::{self, Desk, HeldBody, Subject},
+    auth,
     deadline::{self, Call, REQUEST_ID},
     limits::{Gate, LimitedBody, Limits},
     methods::Methods,
-    status::status,
+    status::{grpc_code, status},
     telemetry,
     token::Claims,
 };
@@ -44,6 +48,7 @@ struct Inner {
     limits: Limits,
     metrics: Metrics,
     draining: Shutdown,
+    desk: Option<Arc<Desk>>,
     /// Begins every request id made here; differs from process to process.
     id_prefix: String,
     next_id: std::sync::atomic::AtomicU64,
@@ -59,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) draining: Shutdown,
     pub(crate) id_prefix: String,
+    /// Where calls are recorded.
+    pub(crate) desk: Option<Arc<Desk>>,
 }
 
 impl Edge {
@@ -73,6 +80,7 @@ impl Edge {
             metrics: parts.metrics,
             draining: parts.draining,
             id_prefix: parts.id_prefix,
+            desk: parts.desk,
             next_id: std::sync::atomic::AtomicU64::new(0),
         }))
     }
@@ -102,6 +110,7 @@ impl Edge {
             id,
             deadline: None,
             traceparent,
+            proven: std::sync::OnceLock::new(),
         };
         self.clone()
             .admitted(parts, body, call, received, account)
@@ -119,17 +128,27 @@ impl Edge {
     ) -> Response<Body> {
         let this = &*self.0;
         let id = call.id.clone();
-        let checked = self.check(&mut parts, &mut call, received, &mut account);
+        let mut caller = None;
+        let checked = self.check(&mut parts, &mut call, received, &mut account, &mut caller);
         let call = Arc::new(call);
+        let subject = this.desk.as_ref().map(|desk| {
+            let path = parts.uri.path();
+            Arc::new(Subject::new(desk, &call, caller, path, &parts.headers))
+        });
         let deadline = match checked {
             Ok(deadline) => deadline,
             Err(failure) => {
                 // The mapping runs within the call, so that a hidden message bears its id.
-                let refused = Arc::clone(&call).scope(async { status(failure) }).await;
+                let refused = Arc::clone(&call)
+                    .scope(async { status(recorded(subject.as_deref(), failure).await) })
+                    .await;
                 return finished(refused, account, &id);
             }
         };
-        let body = LimitedBody::wrap(body, this.limits.request_bytes);
+        let mut body = LimitedBody::wrap(body, this.limits.request_bytes);
+        if let Some(subject) = &subject {
+            body = subject.tapped(body);
+        }
         let handler = this
             .routes
             .clone()
@@ -142,16 +161,28 @@ impl Edge {
             None => Ok(handler.await),
         };
         let failure = match outcome {
-            Ok(Ok(Ok(mut response))) => {
-                stamp(response.headers_mut(), &id);
-                let draining = this.draining.clone();
-                return WatchedBody::wrap(response, account, call, draining);
+            Ok(Ok(Ok(response))) => {
+                if let Some(subject) = subject {
+                    // An answer without a body holds its error in the headers.
+                    let Some(error) = Status::from_header_map(response.headers()) else {
+                        let held = response.map(|body| HeldBody::wrap(body, subject));
+                        return this.leaving(held, account, call);
+                    };
+                    let reason = audit::reason(&error);
+                    if let Err(failure) = subject.failed(error.code(), &reason).await {
+                        let refused = call.scope(async { status(failure) }).await;
+                        return finished(refused, account, &id);
+                    }
+                }
+                return this.leaving(response, account, call);
             }
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => Failure::internal("the handler panicked"),
             Err(_elapsed) => deadline::exceeded(),
         };
-        let refused = call.scope(async { status(failure) }).await;
+        let refused = call
+            .scope(async { status(recorded(subject.as_deref(), failure).await) })
+            .await;
         finished(refused, account, &id)
     }
 
@@ -162,6 +193,7 @@ impl Edge {
         call: &mut Call,
         received: Instant,
         account: &mut Account,
+        caller: &mut Option<Caller>,
     ) -> Result<Option<Instant>, Failure> {
         let this = &*self.0;
         let Some((_, method)) = this.methods.get(parts.uri.path()) else {
@@ -189,7 +221,7 @@ impl Edge {
         if deadline.is_some_and(|d| d <= Instant::now()) {
             return Err(deadline::exceeded());
         }
-        if let Some(grant) = auth::admit(&this.access, &method.needs, parts)? {
+        if let Some(grant) = auth::admit(&this.access, &method.needs, parts, caller)? {
             account.caller.clone_from(&grant.caller.name);
             account.span.record("caller", grant.caller.name.as_str());
             if streams {
@@ -207,7 +239,30 @@ impl Edge {
     }
 }
 
+/// A failure once it is recorded, or why it cannot be.
+async fn recorded(subject: Option<&Subject>, failure: Failure) -> Failure {
+    let Some(subject) = subject else {
+        return failure;
+    };
+    let code = grpc_code(failure.code);
+    match subject.failed(code, failure.reason).await {
+        Ok(()) => failure,
+        Err(unrecorded) => unrecorded,
+    }
+}
+
 impl Inner {
+    /// An answer on its way, watched to its end.
+    fn leaving(
+        &self,
+        mut response: Response<Body>,
+        account: Account,
+        call: Arc<Call>,
+    ) -> Response<Body> {
+        stamp(response.headers_mut(), &call.id);
+        WatchedBody::wrap(response, account, call, self.draining.clone())
+    }
+
     /// The caller's request id when it is well formed, else a new one.
     fn request_id(&self, headers: &HeaderMap) -> String {
         let stated = headers

@@ -5,12 +5,13 @@ use std::{
 };
 
 use jinke_proto::FILE_DESCRIPTOR_SET;
-use jinke_types::{Clock, Code, Entropy, Failure};
+use jinke_types::{AuditLog, Clock, Code, Entropy, Failure};
 use serde::Deserialize;
 use tonic::service::Routes;
 
 use crate::{
     Access, Built, Check, Config, Metrics, Peers, Service, ServiceContext, Shutdown,
+    audit::{AuditConfig, Desk, ship},
     client::service_key_file,
     edge::{Edge, Parts},
     health::AccessCheck,
@@ -168,9 +169,10 @@ impl Shared {
             mut routes,
             names: rpcs,
             mut checks,
-            tasks,
+            mut tasks,
             operations,
             listening,
+            audit,
         } = built;
         if S::GUARDED {
             checks.insert(0, Box::new(AccessCheck(access.clone())));
@@ -182,7 +184,17 @@ impl Shared {
             routes.add_service(Operations::server(name, area, log, access.clone()));
             methods = methods.with_operations();
         }
-        let edge = self.edge(name, methods, routes.routes(), access.clone());
+        let mut desk = None;
+        if let Some(log) = audit {
+            if name != IDENTITY {
+                tasks.push(self.shipping(name, Arc::clone(&log), &peers));
+            }
+            let config = self.config.section::<AuditConfig>("audit")?;
+            let clock = Arc::clone(&self.clock);
+            let metrics = self.metrics.clone();
+            desk = Some(Arc::new(Desk::new(name, log, clock, metrics, &config)?));
+        }
+        let edge = self.edge(name, methods, routes.routes(), access.clone(), desk);
         let mut locals = self
             .locals
             .write()
@@ -209,6 +221,7 @@ impl Shared {
         methods: Methods,
         routes: Routes,
         access: Access,
+        desk: Option<Arc<Desk>>,
     ) -> Edge {
         Edge::new(Parts {
             name,
@@ -219,6 +232,27 @@ impl Shared {
             metrics: self.metrics.clone(),
             draining: self.draining.clone(),
             id_prefix: self.id_prefix.clone(),
+            desk,
         })
+    }
+
+    /// Delivers the service's events to identity as long as the process serves.
+    fn shipping(&self, name: &'static str, log: Arc<dyn AuditLog>, peers: &Peers) -> Task {
+        let work = ship(
+            name,
+            log,
+            peers.get(IDENTITY),
+            self.metrics.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        );
+        let draining = self.draining.child();
+        Task {
+            name: "audit",
+            future: Box::pin(async move {
+                draining.unless(work).await;
+                Ok(())
+            }),
+        }
     }
 }

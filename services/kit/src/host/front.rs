@@ -104,7 +104,7 @@ impl Front {
             })
             .collect();
         let nobody = Access::new(BUILTIN, Arc::clone(&shared.clock), None);
-        let builtin = shared.edge(BUILTIN, methods, routes, nobody);
+        let builtin = shared.edge(BUILTIN, methods, routes, nobody, None);
         for name in [
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",

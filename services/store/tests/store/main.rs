@@ -1,5 +1,6 @@
 //! The cases that both engines must pass, and what happens when a process dies.
 
+mod audit;
 mod backup;
 mod changelog;
 mod faults;

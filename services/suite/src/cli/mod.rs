@@ -2,6 +2,7 @@
 //! proto3 JSON; errors go to standard error; exit codes are in the help.
 
 pub mod assess;
+pub mod audit;
 pub mod backup;
 pub mod config;
 pub mod connections;
@@ -171,6 +172,9 @@ pub enum Command {
     /// Measures, insights, segments, churn warnings, projections
     #[command(subcommand)]
     Metrics(reporting::MetricsCommand),
+    /// The audit trail: who changed what, who was refused, who was shown guarded values
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Users and their roles
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -252,6 +256,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer<'_>) -> Outcome {
         Command::Simulate(args) => simulate::simulate(args, printer).await,
         Command::Report(command) => reporting::report(&global, command, printer).await,
         Command::Metrics(command) => reporting::metrics(&global, command, printer).await,
+        Command::Audit(command) => audit::audit(&global, command, printer).await,
         Command::Users(command) => users::users(&global, command, printer).await,
     };
     done.map_err(|failure| {

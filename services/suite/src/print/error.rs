@@ -18,12 +18,12 @@ Exit codes:
   5  the state does not allow it: it exists already, was changed meanwhile, is in use
   6  the server cannot be reached or has no capacity now; try again later
   7  the import ended, and some rows or records were refused (see the report)
-  8  doctor found something wrong
+  8  doctor or audit verify found something wrong
   130  stopped by Ctrl-C";
 
 /// Some rows or records of an import were refused.
 pub const EXIT_PARTIAL: u8 = 7;
-/// `doctor` found something wrong.
+/// `doctor` or `audit verify` found something wrong.
 pub const EXIT_UNHEALTHY: u8 = 8;
 /// Stopped by Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
