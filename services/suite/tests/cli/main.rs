@@ -2,6 +2,7 @@
 //! commands a person would type.
 
 mod access;
+mod audit;
 mod backup;
 mod doctor;
 mod files;

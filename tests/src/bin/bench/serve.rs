@@ -1,5 +1,6 @@
 //! `bench serve [records] [seconds] [callers]`: customers read as a sales person reads them (values
-//! unsealed, masked by his role, every call written to the log with its caller), and a mixed
+//! unsealed, masked by his role, every call written to the log with its caller, and to the audit
+//! trail before its answer leaves; once more with no class guarded, to see what that costs), and a mixed
 //! workload, over gRPC and over REST, on both engines, beside a bare tonic server that sends a
 //! customer back as it came. The load and the server share the machine's cores, in two processes.
 //!
@@ -53,6 +54,13 @@ const SETTINGS: &[&str] = &[
     "gateway.rate.address_per_second=0",
     "telemetry.level=info",
 ];
+/// The same, and reads leave nothing in the audit trail.
+const UNGUARDED: &[&str] = &[
+    "gateway.rate.caller_per_second=0",
+    "gateway.rate.address_per_second=0",
+    "telemetry.level=info",
+    "audit.field_classes=[]",
+];
 
 /// Somebody who makes one call after the other.
 trait Caller: Send + 'static {
@@ -72,8 +80,36 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
         time.as_secs()
     );
     for engine in [Engine::Sqlite, Engine::Postgres] {
+        unguarded(engine, records, time, callers).await?;
         one(engine, records, time, callers).await?;
     }
+    Ok(())
+}
+
+/// What `GetCustomer` is without the audit trail.
+async fn unguarded(engine: Engine, records: u64, time: Duration, callers: usize) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let place = Place::new(engine).await;
+    let postgres = (engine == Engine::Postgres).then(|| place.config().url);
+    let options = Options {
+        settings: UNGUARDED,
+        ..Options::default()
+    };
+    let suite = Suite::start_as(&dir.path().join("data"), postgres.as_deref(), &options).await?;
+    let admin = suite.login().await?;
+    let book = fill(&admin, records).await?;
+    let token = sales(&suite, &admin).await?;
+    let each = (0..callers.div_ceil(CALLERS_PER_CONNECTION))
+        .map(|_| connect(&suite.endpoint, Credential::Token(token.clone())))
+        .collect::<Result<Vec<_>>>()?;
+    let each = (0..callers).map(|n| Getter {
+        api: CustomerServiceClient::new(each[n % each.len()].clone()),
+        book: Arc::clone(&book),
+    });
+    let found = measure(each.collect(), time).await?;
+    report(engine, "GetCustomer, no audit", &found, found.rate);
+    suite.kill().await?;
+    place.remove().await;
     Ok(())
 }
 
@@ -312,7 +348,7 @@ fn report(engine: Engine, what: &str, found: &Figures, base: f64) {
         )
     };
     println!(
-        "{engine:?}: {what:<18} {:>8.0} calls/s   {}   half: {}   echo : this = {:.1} : 1",
+        "{engine:?}: {what:<21} {:>8.0} calls/s   {}   half: {}   echo : this = {:.1} : 1",
         found.rate,
         times(&found.full),
         times(&found.half),
