@@ -110,7 +110,8 @@ impl HeldBody {
         }
         let ended = Status::from_header_map(frame.trailers_ref()?)?;
         if ended.code() == tonic::Code::Ok {
-            return None;
+            let event = subject.ended_well()?;
+            return Some(Box::pin(async move { subject.desk.record(event).await }));
         }
         Some(Box::pin(async move {
             subject.ended(ended.code(), &reason(&ended), true).await

@@ -273,6 +273,13 @@ impl Subject {
         self.desk.record(event).await
     }
 
+    /// What must be recorded at the end of a stream that answered nothing.
+    fn ended_well(&self) -> Option<AuditEvent> {
+        self.caller()?;
+        let open = self.open.swap(false, Ordering::Relaxed);
+        open.then(|| self.event(Kind::Mutation, tonic::Code::Ok, "", self.asked(MAX_NAMES)))
+    }
+
     /// What must be recorded of these bytes of an answer before they leave; none for most reads.
     fn answered(&self, bytes: &[u8]) -> Option<AuditEvent> {
         let (caller, actor) = self.caller()?;

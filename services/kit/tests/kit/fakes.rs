@@ -17,7 +17,7 @@ use jinke_proto::jinke::{
     identity::v1::{self as identity, access_service_server, token_service_server},
 };
 use jinke_types::{
-    Clock, Failure, Operation, OperationAnswer, OperationLog, OperationQuery, OperationState,
+    Clock, Code, Failure, Operation, OperationAnswer, OperationLog, OperationQuery, OperationState,
     SystemClock,
 };
 use serde::Deserialize;
@@ -244,8 +244,10 @@ impl Service for FakeCustomer {
     type Config = FakeConfig;
     const DEFAULT_CONFIG: &'static str = "[customer]\n# Name of the world.\nworld = \"\"\n";
     async fn build(ctx: ServiceContext<FakeConfig>) -> Result<Built, Failure> {
+        let world = world(&ctx.config.world);
+        let audit = Arc::clone(&world.audit);
         let rpc = CustomerRpc {
-            world: world(&ctx.config.world),
+            world,
             peers: ctx.peers,
         };
         let operations = Arc::new(FakeOperations::default());
@@ -254,6 +256,7 @@ impl Service for FakeCustomer {
         let shutdown = ctx.shutdown.clone();
         Ok(Built::new()
             .rpc(server)
+            .audit(audit)
             .operations(operations)
             .task("idle", async move {
                 shutdown.wait().await;
@@ -345,6 +348,8 @@ pub mod act {
     pub const CALL_PEER: i32 = 4;
     pub const FIELDS: i32 = 5;
     pub const CALL_PEER_ALONE: i32 = 6;
+    pub const PHONE: i32 = 7;
+    pub const FORBIDDEN: i32 = 8;
 }
 
 #[tonic::async_trait]
@@ -412,6 +417,11 @@ impl customer::match_service_server::MatchService for CustomerRpc {
             }
             act::CALL_PEER => identity.acting_for(&jinke_kit::bearer(&request)?),
             act::CALL_PEER_ALONE => identity,
+            act::PHONE => return Ok(Response::new(with_phone())),
+            act::FORBIDDEN => {
+                let why = Failure::new(Code::PermissionDenied, "FIELD_CLASS_DENIED", "no");
+                return Err(why).or_status();
+            }
             _ => return Ok(Response::new(customer::MatchPartyResponse::default())),
         };
         let mut client = identity::token_service_client::TokenServiceClient::new(peer);
@@ -431,6 +441,29 @@ impl customer::match_service_server::MatchService for CustomerRpc {
         Ok(Response::new(customer::MatchPartyResponse {
             candidates: vec![candidate],
         }))
+    }
+}
+
+/// A candidate whose phone is shown.
+fn with_phone() -> customer::MatchPartyResponse {
+    let phone = customer::Value {
+        attribute: "phone".into(),
+        datum: Some(customer::value::Datum::Text("13800001111".into())),
+        ..Default::default()
+    };
+    let customer = customer::Customer {
+        name: "customers/7".into(),
+        values: vec![customer::GoldenValue {
+            value: Some(phone),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    customer::MatchPartyResponse {
+        candidates: vec![customer::match_party_response::Candidate {
+            customer: Some(customer),
+            ..Default::default()
+        }],
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod access_laws;
+mod audit;
 mod calls;
 mod config;
 mod drain;

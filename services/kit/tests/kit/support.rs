@@ -174,6 +174,7 @@ pub struct World {
     pub running: AtomicUsize,
     pub entered: Notify,
     pub release: Notify,
+    pub audit: Arc<crate::audit::Kept>,
 }
 
 /// Worlds by name: a service is built from its configuration alone.
