@@ -18,6 +18,7 @@ mod pull;
 mod rows;
 mod run;
 mod sweep;
+mod taken;
 
 use jinke_sdk::{PullError, PullErrorKind};
 use jinke_types::Failure;

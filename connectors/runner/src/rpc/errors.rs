@@ -209,7 +209,7 @@ pub async fn list_cursors(
         stream: c.stream,
         cursor: c.cursor,
         known_records: c.known,
-        update_time: Some(timestamp(c.time)),
+        update_time: c.time.map(timestamp),
     });
     Ok(pb::ListCursorsResponse {
         cursors: cursors.collect(),

@@ -245,7 +245,7 @@ pub struct StreamCursor {
     /// Records that are known and not gone.
     pub known: i64,
     /// When the cursor was saved.
-    pub time: Timestamp,
+    pub time: Option<Timestamp>,
 }
 
 /// The cursor of a stream.
@@ -259,12 +259,17 @@ pub async fn cursor(conn: &mut Conn, id: &str, stream: &str) -> Result<Option<St
     .transpose()
 }
 
-/// The cursors of a connection, by stream.
+/// The cursors of a connection, by stream; also the streams of which only records are known, because
+/// the cursor was reset or none has been saved yet.
 pub async fn cursors(conn: &mut Conn, id: &str) -> Result<Vec<StreamCursor>, Failure> {
     conn.fetch_all(
-        "SELECT c.stream, c.cursor, c.update_time, (SELECT COUNT(*) FROM known_records k \
-         WHERE k.connection = c.connection AND k.stream = c.stream AND k.gone = 0) AS known \
-         FROM stream_cursors c WHERE c.connection = $1 ORDER BY c.stream LIMIT 1000",
+        "SELECT s.stream, COALESCE(c.cursor, '') AS cursor, c.update_time, \
+         (SELECT COUNT(*) FROM known_records k \
+         WHERE k.connection = $1 AND k.stream = s.stream AND k.gone = 0) AS known \
+         FROM (SELECT stream FROM stream_cursors WHERE connection = $1 \
+         UNION SELECT stream FROM known_records WHERE connection = $1) s \
+         LEFT JOIN stream_cursors c ON c.connection = $1 AND c.stream = s.stream \
+         ORDER BY s.stream LIMIT 1000",
         args![id],
     )
     .await?
@@ -274,7 +279,7 @@ pub async fn cursors(conn: &mut Conn, id: &str) -> Result<Vec<StreamCursor>, Fai
             stream: row.text("stream")?,
             cursor: row.text("cursor")?,
             known: row.i64("known")?,
-            time: row.time("update_time")?,
+            time: row.opt_time("update_time")?,
         })
     })
     .collect()

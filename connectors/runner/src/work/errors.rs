@@ -6,7 +6,7 @@ use jinke_types::{Failure, Timestamp};
 
 use super::{
     keep::Led,
-    pull::{count, taken},
+    taken::{count, taken},
 };
 use crate::{
     batch::{Batch, Origin},

@@ -7,7 +7,7 @@ use jinke_types::Failure;
 use super::{
     Trouble,
     keep::Led,
-    pull::{count, rejection},
+    taken::{count, rejection},
 };
 use crate::{
     batch::{Batch, MAX_RECORDS, Origin},

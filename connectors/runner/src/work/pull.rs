@@ -3,24 +3,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jinke_proto::jinke::customer::v1::ingest_result::Outcome;
-use jinke_sdk::{
-    PullErrorKind, StreamSchema,
-    sweep::{later, skeleton},
-};
+use jinke_sdk::{PullErrorKind, StreamSchema, sweep::later};
 use jinke_store::lease;
-use jinke_types::{Failure, SourceRecord, Timestamp};
+use jinke_types::{Failure, SourceRecord};
 use prost::Message as _;
 
-use super::{Trouble, run::Work};
+use super::{
+    Trouble,
+    run::Work,
+    taken::{add, count, rejection, taken},
+};
 use crate::{
     ahead::PageReader,
     batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
     convert,
     deliver::{Delivered, deliver},
-    domain::{Counted, KnownRecord, NewError},
+    domain::{Counted, NewError},
     problem::Problem,
-    report::{Counts, Rejected},
     store::{connections, errors, known, letters, runs},
 };
 
@@ -415,92 +414,4 @@ impl<'a> Pulling<'a> {
         }
         Ok(left.is_some())
     }
-}
-
-/// A refusal as it is noted.
-pub(super) fn rejection(rejected: Rejected) -> NewError {
-    NewError {
-        effect: crate::domain::ErrorEffect::Rejected,
-        external_id: rejected.external_id,
-        location: jinke_sdk::Location::default(),
-        column: String::new(),
-        reason: rejected.reason,
-        message: rejected.message,
-        record: None,
-    }
-}
-
-/// What is known of delivered records afterwards.
-pub(super) struct Taken {
-    pub(super) known: Vec<known::KnownRow>,
-    pub(super) deleted: Vec<String>,
-}
-
-/// What a sweep may compare with after these records were taken; the last of several versions of
-/// one record counts.
-pub(super) fn taken(
-    sealer: &crate::core::Sealer,
-    stream: &str,
-    records: &[SourceRecord],
-    outcomes: &[Outcome],
-) -> Result<Taken, Failure> {
-    let mut last: BTreeMap<&str, &SourceRecord> = BTreeMap::new();
-    for (record, outcome) in records.iter().zip(outcomes) {
-        if !matches!(outcome, Outcome::Rejected | Outcome::Unspecified) {
-            last.insert(&record.key.external_id, record);
-        }
-    }
-    let mut taken = Taken {
-        known: Vec::new(),
-        deleted: Vec::new(),
-    };
-    for record in last.into_values() {
-        if record.deleted {
-            taken.deleted.push(record.key.external_id.clone());
-        } else {
-            taken
-                .known
-                .push(sealer.seal_known(stream, &known_of(record, false))?);
-        }
-    }
-    Ok(taken)
-}
-
-/// A record as it is kept for sweeps.
-pub(super) fn known_of(record: &SourceRecord, gone: bool) -> KnownRecord {
-    let update_time: Option<Timestamp> = record.update_time;
-    KnownRecord {
-        external_id: record.key.external_id.clone(),
-        source_revision: record.source_revision,
-        update_time,
-        body: skeleton(&record.body),
-        gone,
-    }
-}
-
-/// Counts records for the metrics.
-pub(super) fn count(numbers: &crate::numbers::Numbers, counts: &Counts) {
-    for (outcome, n) in [
-        ("created", counts.created),
-        ("updated", counts.updated),
-        ("unchanged", counts.unchanged),
-        ("superseded", counts.superseded),
-        ("rejected", counts.rejected),
-    ] {
-        if n > 0 {
-            numbers.records.with_label_values(&[outcome]).inc_by(n);
-        }
-    }
-}
-
-/// Counts records for the progress of a stream.
-pub(super) fn add(progress: &mut crate::domain::StreamProgress, counts: &Counts) {
-    progress.count(Counted {
-        created: counts.created,
-        updated: counts.updated,
-        unchanged: counts.unchanged,
-        superseded: counts.superseded,
-        rejected: counts.rejected,
-        ..Counted::default()
-    });
 }

@@ -20,8 +20,8 @@ use jinke_types::{Failure, SourceRecord};
 
 use super::{
     Trouble,
-    pull::{add, count, known_of, rejection, taken},
     run::Work,
+    taken::{add, count, known_of, rejection, taken},
 };
 use crate::{
     ahead::PageReader,

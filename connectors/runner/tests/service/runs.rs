@@ -40,16 +40,28 @@ async fn a_run_delivers_everything_once_and_the_next_one_only_what_is_new() {
         };
         let reset = errors::reset_cursor(world.api.clone(), viewer(), reset).await;
         assert_eq!(reset.unwrap().cursor_count, 1);
-        let run = world.run(pb::run::Kind::Pull).await;
-        assert_eq!((run.streams[0].created, run.streams[0].unchanged), (0, 100));
+        // The stream is shown without a cursor, with what is known of it.
         let parent = "connections/demo".to_owned();
         let cursors = pb::ListCursorsRequest { parent };
-        let cursors = errors::list_cursors(world.api.clone(), viewer(), cursors).await;
-        let cursors = cursors.unwrap().cursors;
+        let list = || errors::list_cursors(world.api.clone(), viewer(), cursors.clone());
+        let found = list().await.unwrap().cursors;
+        assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(
-            (cursors[0].cursor.as_str(), cursors[0].known_records),
+            (found[0].stream.as_str(), found[0].cursor.as_str()),
+            ("people", "")
+        );
+        assert_eq!(
+            (found[0].known_records, &found[0].update_time),
+            (100, &None)
+        );
+        let run = world.run(pb::run::Kind::Pull).await;
+        assert_eq!((run.streams[0].created, run.streams[0].unchanged), (0, 100));
+        let found = list().await.unwrap().cursors;
+        assert_eq!(
+            (found[0].cursor.as_str(), found[0].known_records),
             ("100", 100)
         );
+        assert!(found[0].update_time.is_some());
     })
     .await;
 }
