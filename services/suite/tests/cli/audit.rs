@@ -119,11 +119,14 @@ fn changes_refusals_and_guarded_values_are_recorded_and_nothing_of_the_values() 
     let his = wait_for(&home, &["--caller", "users/li.lei", "--kind", "refusal"], 1);
     assert_eq!(text(&his[0], "outcome"), "PERMISSION_DENIED");
     assert!(text(&his[0], "method").ends_with("/CreateSource"));
-    wait_for(
+    // He was told to set a password of his own, then he did.
+    let logins = wait_for(
         &home,
         &["--caller", "users/li.lei", "--kind", "mutation"],
-        1,
+        2,
     );
+    assert_eq!(text(&logins[1], "reason"), "PASSWORD_CHANGE_REQUIRED");
+    assert_eq!(text(&logins[0], "outcome"), "OK");
     assert_eq!(
         events(&home, &["--caller", "users/li.lei", "--kind", "disclosure"]).len(),
         0
