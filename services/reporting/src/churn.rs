@@ -106,6 +106,15 @@ pub fn reasons(context: &Context<'_>, place: u32) -> Vec<Reason> {
     out
 }
 
+/// The last order of a customer up to the last day of the context.
+pub fn newest_order<'f>(context: &Context<'f>, place: u32) -> Option<&'f Transaction> {
+    let all = context.frame.transactions_of(place);
+    last_order(
+        context,
+        &all[..all.partition_point(|t| t.time < context.to)],
+    )
+}
+
 fn last_order<'t>(context: &Context<'_>, counted: &'t [Transaction]) -> Option<&'t Transaction> {
     counted.iter().rev().find(|t| context.purchase(t))
 }

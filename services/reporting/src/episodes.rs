@@ -1,4 +1,7 @@
 //! Churn episodes: opened once, ended by an order or a person, one task each.
+//!
+//! Orders are compared by the day in the business time zone where their time cannot tell more: see
+//! [`ends`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +16,7 @@ use crate::{
     calendar::Period,
     churn::{self, Reason},
     core::{Core, RequestId},
-    facts::Frame,
+    facts::{Frame, Transaction},
     measures::Context,
     outside::{NewTask, Outside},
     store::episodes::{self, EpisodeRow},
@@ -47,7 +50,8 @@ pub struct TaskRules {
 #[derive(Debug, Default)]
 struct Plan {
     looked_at: i64,
-    open: Vec<(i64, Vec<Reason>)>,
+    /// Address, last order and reasons of those to be opened.
+    open: Vec<(i64, Option<i64>, Vec<Reason>)>,
     change: Vec<EpisodeRow>,
     recovered: i64,
     still_open: i64,
@@ -90,10 +94,12 @@ fn plan(context: &Context<'_>, episodes: Vec<EpisodeRow>) -> Plan {
         }
     }
     for (place, mut episode) in running {
-        let last = context.profiles()[place as usize].last_order;
-        if last.is_some_and(|at| at > episode.create_time) {
+        let ended = churn::newest_order(context, place)
+            .filter(|order| ends(context, &episode, order))
+            .map(|order| order.time.max(episode.create_time));
+        if ended.is_some() {
             episode.state = episodes::RECOVERED;
-            episode.end_time = last;
+            episode.end_time = ended;
             episode.revision += 1;
             plan.recovered += 1;
             plan.change.push(episode);
@@ -121,10 +127,22 @@ fn plan(context: &Context<'_>, episodes: Vec<EpisodeRow>) -> Plan {
             .iter()
             .any(|r| known.is_none_or(|seen| !seen.contains(&r.key())));
         if news && !open.contains(&place) {
-            plan.open.push((frame.customer(place).id, reasons));
+            let order = churn::newest_order(context, place).map(|t| t.id);
+            plan.open.push((frame.customer(place).id, order, reasons));
         }
     }
     plan
+}
+
+/// Whether the customer's newest order ends an episode: one that came after it opened, or one of the
+/// same day that it did not know. Many systems date an order by day alone, which is midnight of the
+/// business time zone, and before any episode of that day.
+fn ends(context: &Context<'_>, episode: &EpisodeRow, order: &Transaction) -> bool {
+    let zone = context.parameters.zone;
+    order.time > episode.create_time
+        || (zone.day(order.time) == zone.day(episode.create_time)
+            && episode.last_order != Some(0)
+            && episode.last_order != Some(order.id))
 }
 
 fn join(keys: &BTreeSet<String>) -> String {
@@ -192,7 +210,7 @@ pub async fn evaluate(
                     episodes::put(tx, episode).await?;
                 }
             }
-            for (address, reasons) in &planned.open {
+            for (address, last_order, reasons) in &planned.open {
                 // Another replica may have opened one meanwhile.
                 if episodes::is_open_at(tx, *address).await? {
                     continue;
@@ -211,6 +229,7 @@ pub async fn evaluate(
                     create_time: now,
                     end_time: None,
                     seen: join(&keys),
+                    last_order: *last_order,
                 };
                 episodes::put(tx, &episode).await?;
             }
@@ -294,4 +313,93 @@ fn is_about_owner(failure: &Failure) -> bool {
         .iter()
         .any(|v| v.field.ends_with("owner"))
         || failure.reason.contains("OWNER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        calendar::Zone,
+        facts::{Customer, kind},
+        parameters::Parameters,
+    };
+    use jinke_types::Timestamp;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    /// Whether an order of this number and time ends an episode that opened at noon of 26 July in
+    /// China and knew `known`.
+    fn ended(zone: &str, known: Option<i64>, id: i64, time: &str) -> bool {
+        let order = Transaction {
+            id,
+            customer: 0,
+            source: 0,
+            currency: 0,
+            kind: kind::ORDER,
+            cancelled: false,
+            has_amount: true,
+            nanos: 0,
+            units: 10,
+            time: at(time),
+        };
+        let frame = Frame {
+            customers: vec![Customer {
+                id: 1,
+                ..Customer::default()
+            }],
+            transactions: vec![order],
+            currencies: vec!["CNY".to_owned()],
+            ..Frame::default()
+        };
+        let p = Parameters {
+            zone: Zone::parse(zone).unwrap(),
+            ..Parameters::default()
+        };
+        let day = "2026-07-27".parse().unwrap();
+        let period = Period {
+            start: day,
+            end: day,
+        };
+        let episode = EpisodeRow {
+            id: 1,
+            address: 1,
+            state: episodes::OPEN,
+            reasons: "[]".to_owned(),
+            task: String::new(),
+            cause: 0,
+            comment: None,
+            revision: 1,
+            create_time: at("2026-07-26T04:00:00Z"),
+            end_time: None,
+            seen: String::new(),
+            last_order: known,
+        };
+        let plan = plan(&Context::new(&frame, &p, period), vec![episode]);
+        let changed = plan.change.first();
+        if let Some(episode) = changed.filter(|e| e.state == episodes::RECOVERED) {
+            // It never ends before it began.
+            assert!(episode.end_time >= Some(episode.create_time));
+        }
+        plan.recovered == 1
+    }
+
+    #[test]
+    fn an_order_dated_by_day_ends_an_episode_of_that_day() {
+        let china = "Asia/Shanghai";
+        // Midnight of the day, as systems that know no times write it: in China, or in UTC.
+        assert!(ended(china, Some(5), 9, "2026-07-25T16:00:00Z"));
+        assert!(ended(china, None, 9, "2026-07-26T00:00:00Z"));
+        // Later, as ever, whatever was known.
+        assert!(ended(china, Some(9), 9, "2026-07-26T04:00:01Z"));
+        // The day before in China, although the same day in UTC.
+        assert!(!ended(china, Some(5), 9, "2026-07-25T15:59:59Z"));
+        assert!(ended("UTC", Some(5), 9, "2026-07-26T00:00:00Z"));
+        assert!(!ended("UTC", Some(5), 9, "2026-07-25T16:00:00Z"));
+        // An order of that day that it knew, a complaint about which opened it, does not end it.
+        assert!(!ended(china, Some(9), 9, "2026-07-25T16:00:00Z"));
+        // Of older episodes it is not known what they knew.
+        assert!(!ended(china, Some(0), 9, "2026-07-25T16:00:00Z"));
+    }
 }

@@ -91,6 +91,8 @@ pub struct InteractionState {
     pub party: Option<(String, String)>,
     /// Customer as addressed, of an activity.
     pub address: Option<i64>,
+    /// The customer that pipeline shows the activity at.
+    pub holder: Option<i64>,
     /// `orgUnits/…` of an activity.
     pub org_unit: String,
     /// As in the contract.
@@ -114,6 +116,8 @@ pub struct OpportunityState {
     pub id: i64,
     /// Customer as addressed.
     pub address: i64,
+    /// The customer that pipeline shows it at.
+    pub holder: Option<i64>,
     /// Id of the pipeline.
     pub pipeline: String,
     /// Id of the stage.

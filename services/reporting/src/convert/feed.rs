@@ -348,6 +348,7 @@ fn fact(id: i64, entry: customer::TimelineEntry) -> Change {
             kind: u8::try_from(i.kind).unwrap_or_default(),
             party: Some(record_key(i.party)),
             address: None,
+            holder: None,
             org_unit: String::new(),
             time: at,
             channel: i.channel,
@@ -415,6 +416,7 @@ fn opportunity(o: pipeline::Opportunity) -> Change {
     Change::Opportunity(Box::new(OpportunityState {
         id,
         address,
+        holder: no_of(&o.current_customer, "customers/"),
         outcome,
         pipeline: id_of(&o.pipeline, "pipelines/"),
         stage: o.stage,
@@ -481,6 +483,7 @@ fn activity(a: pipeline::Activity) -> Change {
         key: (String::new(), a.name),
         party: None,
         address,
+        holder: no_of(&a.current_customer, "customers/"),
         org_unit: a.org_unit,
         kind: u8::try_from(a.kind).unwrap_or_default(),
         time: time(a.activity_time).unwrap_or_default(),

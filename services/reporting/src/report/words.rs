@@ -165,26 +165,39 @@ pub fn excluded(reason: &str, language: Language) -> &str {
 
 /// Name of a parameter.
 pub fn parameter(id: &str, language: Language) -> &str {
-    if language == Language::En {
-        return id;
-    }
-    match id {
-        "time_zone" => "时区",
-        "currency" => "币种",
-        "basis" => "收入口径（1 订单、2 发票、3 收款）",
-        "margin" => "毛利率",
-        "lifetime_years" => "客户年限（年）",
-        "discount_rate" => "年折现率",
-        "discount_years" => "折现年数",
-        "rfm_months" => "RFM 窗口（月）",
-        "dormant_months" => "沉睡（月）",
-        "lost_months" => "流失（月）",
-        "new_months" => "新客（月）",
-        "loyal_orders" => "忠诚（单）",
-        "rfm_method" => "RFM 评分",
-        "grading" => "分级（百分比权重，100–500 分）",
-        "rate" => "汇率",
-        other => other,
+    let (zh, en) = match id {
+        "time_zone" => ("时区", "Time zone"),
+        "currency" => ("币种", "Currency"),
+        "basis" => ("收入口径", "Revenue is"),
+        "margin" => ("毛利率", "Margin"),
+        "lifetime_years" => ("客户年限（年）", "Customer lifetime (years)"),
+        "discount_rate" => ("年折现率", "Discount rate a year"),
+        "discount_years" => ("折现年数", "Years discounted"),
+        "rfm_months" => ("RFM 窗口（月）", "RFM window (months)"),
+        "dormant_months" => ("沉睡（月）", "Dormant after (months)"),
+        "lost_months" => ("流失（月）", "Lost after (months)"),
+        "new_months" => ("新客（月）", "New for (months)"),
+        "loyal_orders" => ("忠诚（单）", "Loyal from (orders)"),
+        "rfm_method" => ("RFM 评分", "RFM scores by"),
+        "grading" => (
+            "分级（百分比权重，100–500 分）",
+            "Grade (weights in percent, 100–500 points)",
+        ),
+        "rate" => ("汇率", "Exchange rate"),
+        other => (other, other),
+    };
+    if language == Language::En { en } else { zh }
+}
+
+/// Value of a parameter: codes as words, everything else as it is.
+pub fn parameter_value<'a>(id: &str, value: &'a str, language: Language) -> &'a str {
+    match (id, value) {
+        ("basis", "1") => language.pick("订单", "orders"),
+        ("basis", "2") => language.pick("发票", "invoices"),
+        ("basis", "3") => language.pick("收款", "payments"),
+        ("rfm_method", "quantiles") => language.pick("分位数", "quantiles"),
+        ("rfm_method", "thresholds") => language.pick("固定阈值", "thresholds"),
+        (_, other) => other,
     }
 }
 

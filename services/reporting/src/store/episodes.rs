@@ -35,10 +35,12 @@ pub struct EpisodeRow {
     pub end_time: Option<Timestamp>,
     /// Signs it has answered for: these open no further one.
     pub seen: String,
+    /// The last order it knew when it opened, by record number; 0 when that was not noted.
+    pub last_order: Option<i64>,
 }
 
 const COLUMNS: &str = "id, address, state, reasons, task, cause, data_key, comment, revision, \
-                       create_time, end_time, seen";
+                       create_time, end_time, seen, last_order";
 
 fn read(row: &Row) -> Result<EpisodeRow, Failure> {
     let sealed = row.opt_bytes("data_key")?.zip(row.opt_bytes("comment")?);
@@ -54,6 +56,7 @@ fn read(row: &Row) -> Result<EpisodeRow, Failure> {
         create_time: row.time("create_time")?,
         end_time: row.opt_time("end_time")?,
         seen: row.text("seen")?,
+        last_order: row.opt_i64("last_order")?,
     })
 }
 
@@ -115,8 +118,8 @@ pub async fn put(tx: &mut Tx, e: &EpisodeRow) -> Result<(), Failure> {
     };
     tx.execute(
         "INSERT INTO churn_episodes (id, address, state, reasons, task, cause, data_key, comment, \
-         revision, create_time, end_time, seen) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         revision, create_time, end_time, seen, last_order) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, task = excluded.task, \
          cause = excluded.cause, data_key = excluded.data_key, comment = excluded.comment, \
          revision = excluded.revision, end_time = excluded.end_time, seen = excluded.seen",
@@ -132,7 +135,8 @@ pub async fn put(tx: &mut Tx, e: &EpisodeRow) -> Result<(), Failure> {
             e.revision,
             e.create_time,
             e.end_time,
-            &e.seen
+            &e.seen,
+            e.last_order
         ],
     )
     .await?;

@@ -11,7 +11,7 @@
 mod facts;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -109,6 +109,7 @@ pub async fn frame(
         parties: HashMap::new(),
         sources: BTreeMap::new(),
         currencies: BTreeMap::new(),
+        hidden: HashSet::new(),
         left: most,
     };
     load.positions(&mut conn).await?;
@@ -155,6 +156,8 @@ struct Load {
     /// Source number → place.
     sources: BTreeMap<i64, u16>,
     currencies: BTreeMap<String, u16>,
+    /// Addresses of parties that are there and not seen.
+    hidden: HashSet<i64>,
     left: usize,
 }
 
@@ -204,10 +207,13 @@ impl Load {
                 .await?;
             for row in &rows {
                 after = row.i64("no")?;
+                let customer = row.opt_i64("customer")?;
                 if !self.scope.sees(row.i64("source")?) {
+                    if let (Some(_), Some(address)) = (customer, row.opt_i64("address")?) {
+                        self.hidden.insert(address);
+                    }
                     continue;
                 }
-                let customer = row.opt_i64("customer")?;
                 holders.insert(after, customer);
                 if let (Some(customer), Some(address)) = (customer, row.opt_i64("address")?) {
                     visible.insert(customer);

@@ -376,6 +376,7 @@ async fn put_interactions(
         "id",
         "party",
         "address",
+        "holder",
         "source",
         "external_id",
         "org_unit",
@@ -394,6 +395,7 @@ async fn put_interactions(
             i.id,
             party,
             i.address,
+            i.holder,
             sources.get(&i.key.0).copied(),
             &i.key.1,
             &i.org_unit,
@@ -428,6 +430,7 @@ async fn put_sales(
         "generation",
         "id",
         "address",
+        "holder",
         "pipeline",
         "stage",
         "outcome",
@@ -443,18 +446,17 @@ async fn put_sales(
         "outcome_time",
     ]);
     for o in opportunities.values() {
-        let (currency, units, nanos) = match &o.amount {
-            Some((currency, units, nanos)) => (Some(currency), *units, *nanos),
-            None => (None, 0, 0),
-        };
+        let amount = o.amount.as_ref();
+        let (units, nanos) = amount.map_or((0, 0), |a| (a.1, a.2));
         rows.push(args![
             generation,
             o.id,
             o.address,
+            o.holder,
             &o.pipeline,
             &o.stage,
             i64::from(o.outcome),
-            currency.map(String::as_str),
+            amount.map(|a| a.0.as_str()),
             units,
             i64::from(nanos),
             o.probability,

@@ -216,6 +216,17 @@ async fn an_episode_opens_once_makes_one_task_and_ends_by_an_order() {
         house.settle().await;
         let done = evaluate().await;
         assert_eq!((done.recovered, done.opened), (1, 0));
+        // One dated by day alone, midnight in China of the day on which they opened, ends it too;
+        // one of the evening before does not.
+        let midnight = 1_784_995_200;
+        let by_day = |n: usize| all[n].customer["customers/".len()..].parse().unwrap();
+        house.world.order(by_day(2), Timestamp::from_secs(midnight));
+        house
+            .world
+            .order(by_day(3), Timestamp::from_secs(midnight - 1));
+        house.settle().await;
+        let done = evaluate().await;
+        assert_eq!(done.recovered, 1, "{done:?}");
         // Who does not see the customer does not see the episode.
         let nobody = house.insights("nobody").list_churn_episodes(listed).await;
         assert!(nobody.unwrap().into_inner().episodes.is_empty());

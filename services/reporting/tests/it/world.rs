@@ -221,6 +221,7 @@ impl State {
                 let opportunity = OpportunityState {
                     id,
                     address: party,
+                    holder: None,
                     pipeline: "default".to_owned(),
                     stage: "lead".to_owned(),
                     outcome: 1,

@@ -99,7 +99,7 @@ impl Page<'_> {
                 body,
                 "<tr><td>{}</td><td class=\"n\">{}</td></tr>",
                 words::parameter(id, self.language),
-                escape(value)
+                escape(words::parameter_value(id, value, self.language))
             );
         }
         body.push_str("</table>");

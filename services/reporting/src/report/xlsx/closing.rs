@@ -103,7 +103,8 @@ impl Book<'_> {
         row += 1;
         for (id, value) in &self.report.parameters {
             sheet.write(row, 0, words::parameter(id, self.language))?;
-            sheet.write(row, 2, value)?;
+            let shown = words::parameter_value(id, value, self.language);
+            sheet.write(row, 2, shown)?;
             row += 1;
         }
         let note = self.say(

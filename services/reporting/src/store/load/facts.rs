@@ -141,7 +141,8 @@ impl Load {
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT id, party, address, source, org_unit, time, channel, survey, rating \
+                    "SELECT id, party, address, holder, source, org_unit, time, channel, survey, \
+                     rating \
                      FROM interactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
                     args![self.generation, after, PAGE],
                 )
@@ -178,8 +179,19 @@ impl Load {
         }
         let seen = self.scope.units.sees(&row.text("org_unit")?, false);
         let address = row.opt_i64("address")?;
-        let place = address.and_then(|a| self.frame.addresses.get(&a).copied());
+        let place = self.at(address, row.opt_i64("holder")?);
         Ok(place.filter(|_| seen))
+    }
+
+    /// The place of the customer at an address. Of an erased record no party tells any more: what
+    /// stands there is where pipeline shows it.
+    fn at(&self, address: Option<i64>, holder: Option<i64>) -> Option<u32> {
+        let address = address?;
+        let known = self.frame.addresses.get(&address).copied();
+        if known.is_some() || self.hidden.contains(&address) {
+            return known;
+        }
+        self.frame.addresses.get(&holder?).copied()
     }
 
     pub(super) async fn sales(&mut self, conn: &mut Conn) -> Result<(), Failure> {
@@ -188,7 +200,7 @@ impl Load {
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT id, address, pipeline, stage, outcome, currency, units, nanos, \
+                    "SELECT id, address, holder, pipeline, stage, outcome, currency, units, nanos, \
                      probability, close_day, owner, org_unit, reason, create_time, outcome_time \
                      FROM opportunities WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
                     args![self.generation, after, PAGE],
@@ -225,7 +237,7 @@ impl Load {
 
     fn opportunity(&self, row: &Row) -> Result<Option<Opportunity>, Failure> {
         let org_unit = row.text("org_unit")?;
-        let customer = self.frame.addresses.get(&row.i64("address")?).copied();
+        let customer = self.at(Some(row.i64("address")?), row.opt_i64("holder")?);
         let (Some(customer), true) = (customer, self.scope.units.sees(&org_unit, false)) else {
             return Ok(None);
         };
