@@ -90,7 +90,7 @@ fn shown(std: &Standardized, comparison: &str) -> String {
             .names
             .iter()
             .map(|n| {
-                let (brand, trade) = n.core.split_at(n.brand);
+                let (brand, trade) = n.core.split_at(n.brand_len());
                 let text: String = brand.iter().chain(&['|']).chain(trade).collect();
                 format!("{} ({})", n.full, text.trim_end_matches('|'))
             })
@@ -102,7 +102,7 @@ fn shown(std: &Standardized, comparison: &str) -> String {
             .map(|n| match &n.branch {
                 Branch::Unknown => String::from("?"),
                 Branch::Head => String::from("head"),
-                Branch::Of(b) => b.clone(),
+                Branch::Of(b) => b.to_string(),
             })
             .collect(),
         "uscc" => ids(&|s| s == identifier::USCC),

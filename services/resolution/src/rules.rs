@@ -10,7 +10,15 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::{block::KeyRule, compare};
+use crate::{
+    batch::parallel::mix,
+    block::KeyRule,
+    compare,
+    standardize::{Slots, text::text_of},
+};
+
+/// Bits that tell most cores from those listed: four kilobytes.
+const LISTED_BITS: u64 = 1 << 15;
 
 /// Scores, in milli-bits, at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +67,9 @@ pub struct RuleSet {
     pub term_frequency: BTreeMap<String, BTreeMap<String, i32>>,
     /// Of cores and of persons.
     lengths: [Vec<(usize, i32)>; 2],
+    slots: Slots,
+    /// Which cores are listed: most are not, and a look into the table costs more.
+    listed: Vec<u64>,
     text: String,
 }
 
@@ -226,6 +237,8 @@ impl RuleSet {
             }
             tables.insert(name, terms);
         }
+        let index = |name: &str| keys.iter().position(|k: &KeyRule| k.name == *name);
+        let slots = Slots::new(|name| index(name).and_then(|i| u8::try_from(i).ok()));
         Ok(Self {
             version,
             kind,
@@ -234,6 +247,8 @@ impl RuleSet {
             thresholds,
             exclusive: file.exclusive,
             lengths: ["core_length", "person_length"].map(|t| lengths(&tables, t)),
+            slots,
+            listed: listed(&tables),
             term_frequency: tables,
             text: text.to_owned(),
         })
@@ -312,14 +327,6 @@ impl RuleSet {
         Self::parse(&text.to_string())
     }
 
-    /// Index of a key by name.
-    pub fn key_index(&self, name: &str) -> Option<u8> {
-        self.keys
-            .iter()
-            .position(|k| k.name == name)
-            .and_then(|i| u8::try_from(i).ok())
-    }
-
     /// The rule of a key.
     pub fn key_rule(&self, key: &crate::Key) -> Option<&KeyRule> {
         self.keys.get(usize::from(key.rule))
@@ -337,11 +344,19 @@ impl RuleSet {
     /// The adjustment of a name core, else of its length (the greatest listed length that is
     /// not above it).
     pub(crate) fn rarity_of_core(&self, core: &[char]) -> i32 {
-        let listed = self.term_frequency.get("core").filter(|t| !t.is_empty());
-        let found = listed.and_then(|t| t.get(&core.iter().collect::<String>()));
-        found
-            .copied()
-            .unwrap_or_else(|| by_length(&self.lengths[0], core.len()))
+        let bit = core_bit(core.iter().copied());
+        if self.listed[bit / 64] >> (bit % 64) & 1 == 1
+            && let Some(table) = self.term_frequency.get("core")
+            && let Some(found) = table.get(&*text_of(core))
+        {
+            return *found;
+        }
+        by_length(&self.lengths[0], core.len())
+    }
+
+    /// Which of its keys are which.
+    pub(crate) const fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// The same of a person's name.
@@ -351,6 +366,21 @@ impl RuleSet {
             .copied()
             .unwrap_or_else(|| by_length(&self.lengths[1], name.chars().count()))
     }
+}
+
+/// One bit of [`LISTED_BITS`] for a core.
+fn core_bit(core: impl Iterator<Item = char>) -> usize {
+    (core.fold(0, |h, c| mix(h ^ u64::from(c))) % LISTED_BITS) as usize
+}
+
+/// The bits of all cores that are listed.
+fn listed(tables: &BTreeMap<String, BTreeMap<String, i32>>) -> Vec<u64> {
+    let mut out = vec![0; (LISTED_BITS / 64) as usize];
+    for core in tables.get("core").into_iter().flat_map(BTreeMap::keys) {
+        let bit = core_bit(core.chars());
+        out[bit / 64] |= 1 << (bit % 64);
+    }
+    out
 }
 
 fn by_length(list: &[(usize, i32)], n: usize) -> i32 {

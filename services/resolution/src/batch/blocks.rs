@@ -54,9 +54,10 @@ where
         }
         let mut out = empty();
         let mut rows = Vec::new();
+        let mut seen = Vec::new();
         let mut from = 0;
         for to in next {
-            let shard = &mut list[from..to];
+            let shard = met(&mut list[from..to], &mut seen);
             from = to;
             shard.sort_unstable();
             for block in shard.chunk_by(|a, b| a.0 == b.0) {
@@ -73,6 +74,28 @@ where
         }
         out
     })
+}
+
+/// Moves the keys that may be there twice to the front and returns them: many stand alone, and
+/// what is alone need not be put in order. `seen` is room to work in.
+fn met<'l>(shard: &'l mut [(u64, u32)], seen: &mut Vec<u8>) -> &'l mut [(u64, u32)] {
+    // Four places for each key, so that few share one by chance.
+    let places = (shard.len() * 4).next_power_of_two();
+    let place = |key: u64| (key >> 6) as usize & (places - 1);
+    seen.clear();
+    seen.resize(places, 0_u8);
+    for (key, _) in &*shard {
+        let n = &mut seen[place(*key)];
+        *n = n.saturating_add(1);
+    }
+    let mut kept = 0;
+    for i in 0..shard.len() {
+        if seen[place(shard[i].0)] > 1 {
+            shard.swap(kept, i);
+            kept += 1;
+        }
+    }
+    &mut shard[..kept]
 }
 
 /// How many keys each shard has.

@@ -5,7 +5,7 @@
 //! values are marked, and components are clustered apart, which gives the same clusters. A test
 //! proves that both give the same.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use jinke_types::{Address, Datum, PartyKind, Value, attribute};
 
@@ -14,7 +14,7 @@ use super::{
     blocks::{self, Pairs},
     group::{self, Scored},
     keys::BlockingReport,
-    parallel,
+    parallel::{self, QuickHasher},
 };
 use crate::{
     NothingGeneric,
@@ -85,6 +85,9 @@ pub fn values(table: &Table, row: usize) -> Vec<Value> {
     out
 }
 
+/// What the region columns of rows said before.
+type Regions<'t> = HashMap<[&'t str; 3], Region, BuildHasherDefault<QuickHasher>>;
+
 struct Piece {
     records: Vec<Standardized>,
     /// Hashes of the keys of all records, one behind the other.
@@ -109,7 +112,7 @@ fn one<'t>(
     row: usize,
     parts: &[Part],
     rules: &RuleSet,
-    regions: &mut HashMap<[&'t str; 3], Region>,
+    regions: &mut Regions<'t>,
     hashes: &mut Vec<u64>,
 ) -> Standardized {
     let mut draft = Draft::new(PartyKind::Organization);
@@ -163,7 +166,7 @@ fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) ->
         places: Vec::with_capacity(rows.len()),
     };
     let parts = parts(table);
-    let mut regions = HashMap::new();
+    let mut regions = Regions::default();
     let mut hashes = Vec::with_capacity(crate::MAX_KEYS);
     for row in rows {
         hashes.clear();

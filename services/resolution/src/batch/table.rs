@@ -19,6 +19,22 @@ fn cut(cell: &str) -> &str {
     end.map_or(cell, |(i, _)| &cell[..i])
 }
 
+/// A value without the blanks around it; most have none, which one look at each end tells.
+fn trimmed(cell: &str) -> &str {
+    // ASCII that is seen, and what three bytes write from U+4000 on, where no blanks are.
+    let is_seen = |b: u8| matches!(b, b'!'..=b'~');
+    let is_late = |b: u8| matches!(b, 0xe4..=0xec);
+    match cell.as_bytes() {
+        [] => cell,
+        [first, .., late, _, last]
+            if (is_seen(*first) || is_late(*first)) && (is_seen(*last) || is_late(*late)) =>
+        {
+            cell
+        }
+        _ => cell.trim(),
+    }
+}
+
 /// A column that takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -89,7 +105,9 @@ impl Table {
         piece.rows.end = row + 1;
         let mut cells = std::iter::once(key).chain(cells);
         for _ in 0..self.width {
-            piece.text.push_str(cut(cells.next().unwrap_or("").trim()));
+            piece
+                .text
+                .push_str(cut(trimmed(cells.next().unwrap_or(""))));
             piece
                 .ends
                 .push(u32::try_from(piece.text.len()).unwrap_or(u32::MAX));

@@ -209,7 +209,7 @@ fn organization(raw: &str, folded: &str) -> Standard {
     if folded.chars().any(is_han) {
         return org_name::parse(raw).map_or_else(Standard::default, |n| {
             let mut s = of_words(words(&n.core_text()));
-            s.text = n.full;
+            s.text = n.full.into();
             s
         });
     }

@@ -270,10 +270,7 @@ fn of_names(x: &OrgName, y: &OrgName) -> u8 {
         (y, x)
     };
     let least = if x.latin { 4 } else { 2 };
-    if short.core.len() >= least
-        && short.core.len() >= long.brand.min(long.core.len())
-        && short.begins(long)
-    {
+    if short.core.len() >= least && short.core.len() >= long.brand_len() && short.begins(long) {
         return name::PREFIX;
     }
     let slips = if long.core.len() >= 8 { 2 } else { 1 };
@@ -283,7 +280,7 @@ fn of_names(x: &OrgName, y: &OrgName) -> u8 {
     if short.core.len() >= least && short.begins(long) {
         return name::PREFIX;
     }
-    if short.brand >= least && x.same_brand(y) {
+    if short.brand_len() >= least && x.same_brand(y) {
         return name::BRAND;
     }
     let alike = short.core.len() >= 3
@@ -334,7 +331,7 @@ fn branch(a: &[OrgName], b: &[OrgName]) -> u8 {
         for y in b {
             let level = match (&x.branch, &y.branch) {
                 (Branch::Of(p), Branch::Of(q))
-                    if p == q || p.starts_with(q) || q.starts_with(p) =>
+                    if p == q || p.starts_with(&**q) || q.starts_with(&**p) =>
                 {
                     2
                 }

@@ -3,13 +3,14 @@
 use jinke_types::PartyKind;
 
 use crate::{
-    batch::parallel::{hash, mix},
+    batch::parallel::{mix, quick},
     standardize::{
         GENERIC, Identifier, Keyed, Standardized,
         address::Address,
         contact::PhoneKind,
         identifier,
         org_name::{Branch, OrgName},
+        org_print::short,
         region::Region,
     },
 };
@@ -27,16 +28,11 @@ pub(super) struct Mark {
     pub(super) letters: u64,
 }
 
-/// 32 bits of a hash, never 0.
-fn short(h: u64) -> u32 {
-    (h >> 32) as u32 | 1
-}
-
 fn hash_of(text: &str) -> u32 {
     if text.is_empty() {
         0
     } else {
-        short(hash(0, text.as_bytes()))
+        short(quick(0, text.as_bytes()))
     }
 }
 
@@ -128,16 +124,16 @@ impl Name {
         Self {
             letters: p.letters,
             brand_letters: n.brand_chars().iter().fold(0, |m, c| m | bit(c)),
-            full: short(p.full),
-            core: short(p.core),
-            sound: short(p.sound),
+            full: p.full,
+            core: p.core,
+            sound: p.sound,
             sounds_first: u32::from_le_bytes(sounds_first),
-            brand: short(p.brand),
-            brand_sound: short(p.brand_sound),
+            brand: p.brand,
+            brand_sound: p.brand_sound,
             head: short(mix(u64::from(p.head[0]) << 32 | u64::from(p.head[1]))),
             rarity: n.rarity,
             long: n.core.len().min(LONGEST) as u8,
-            brand_long: n.brand.min(LONGEST) as u8,
+            brand_long: n.brand_len().min(LONGEST) as u8,
             latin: n.latin,
             branch,
             branch_first,

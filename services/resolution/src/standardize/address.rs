@@ -1,12 +1,16 @@
 //! Postal addresses.
 
 use jinke_types::{Address as Raw, Datum};
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::{
     region::{DIVISIONS, Place, Region},
-    text::{fold, is_alphanumeric, is_han},
+    text::{fold, folded, is_alphanumeric, is_han, text_of},
 };
+
+/// An address that is being taken apart: most stay where they are made.
+type Chars = SmallVec<[char; 64]>;
 
 /// An address in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +18,7 @@ pub struct Address {
     /// Province, city and district as far as known.
     pub region: Region,
     /// The street's name: at most eight characters before the house number.
-    pub street: Vec<char>,
+    pub street: Box<[char]>,
     /// The house number; empty when there is none.
     pub number: SmolStr,
     /// Everything after the region, folded, letters and digits only; at most 64 characters.
@@ -71,23 +75,24 @@ pub(crate) fn region_of(province: &str, city: &str, district: &str) -> Region {
 
 /// An address whose region, as far as its parts say, is known; the text may say more.
 pub(crate) fn in_region(mut region: Region, text: &str) -> Option<Address> {
-    let folded = fold(text, 256);
-    let mut text: Vec<char> = folded.chars().collect();
-    if folded.chars().any(is_han) {
+    let folded = folded(text, 256);
+    let mut text: Chars = folded.chars().collect();
+    if text.iter().copied().any(is_han) {
         text.retain(|c| *c != ' ');
         skip_region(&mut text, &mut region);
     }
     let (street, number) = door(&text);
-    let rest: String = text
+    let rest: Chars = text
         .iter()
-        .filter(|c| is_alphanumeric(**c))
+        .copied()
+        .filter(|c| is_alphanumeric(*c))
         .take(64)
         .collect();
     (!region.is_empty() || !rest.is_empty()).then_some(Address {
         region,
         street,
         number,
-        rest: rest.into(),
+        rest: text_of(&rest),
     })
 }
 
@@ -111,7 +116,7 @@ fn with_district(region: Region, text: &[char]) -> Region {
 }
 
 /// Takes the region off the start of a Chinese address, up to three names of it.
-fn skip_region(text: &mut Vec<char>, region: &mut Region) {
+fn skip_region(text: &mut Chars, region: &mut Region) {
     for prefix in ["中国", "中华人民共和国"] {
         if text
             .iter()
@@ -175,7 +180,7 @@ fn names_a_street(text: &[char], n: usize) -> bool {
             .any(|c| matches!(c, '路' | '街' | '道' | '巷' | '弄'))
 }
 
-fn door(text: &[char]) -> (Vec<char>, SmolStr) {
+fn door(text: &[char]) -> (Box<[char]>, SmolStr) {
     let is_digit = |c: &char| c.is_ascii_digit();
     let Some(at) = text.iter().position(is_digit) else {
         return (
@@ -193,7 +198,7 @@ fn door(text: &[char]) -> (Vec<char>, SmolStr) {
         .take_while(char::is_ascii_digit)
         .take(8)
         .collect();
-    let before: Vec<char> = text[..at]
+    let before: Chars = text[..at]
         .iter()
         .copied()
         .filter(|c| is_alphanumeric(*c))
@@ -211,5 +216,5 @@ fn door(text: &[char]) -> (Vec<char>, SmolStr) {
         );
     }
     let skip = before.len().saturating_sub(8);
-    (before[skip..].to_vec(), number)
+    (before[skip..].into(), number)
 }

@@ -332,7 +332,7 @@ fn host(text: &str) -> Option<String> {
     let t = text.trim().trim_end_matches('.');
     let ok = t.len() <= 253
         && t.contains('.')
-        && !t.contains("..")
+        && !t.as_bytes().windows(2).any(|two| two == b"..")
         && !t.starts_with(['.', '-'])
         && t.chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'));

@@ -1,10 +1,11 @@
 //! Which blocking keys a standardized record has.
 
 use jinke_types::PartyKind;
+use smallvec::SmallVec;
 
 use super::{Standardized, identifier, region::DIVISIONS};
 use crate::{
-    batch::parallel::hash,
+    batch::parallel::quick,
     block::{Key, MAX_KEYS},
     rules::RuleSet,
 };
@@ -43,6 +44,66 @@ pub(crate) const PERSON: &[&str] = &[
     "name",
 ];
 
+/// A key by what it is made of.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Uscc,
+    IdCard,
+    Identifier,
+    Phone,
+    Email,
+    Domain,
+    Bank,
+    OrgCode,
+    CoreRegion,
+    Core,
+    PrefixRegion,
+    TailRegion,
+    Sound,
+    Brand,
+    ContactPrefix,
+    DoorPrefix,
+    NameEmployer,
+    NameBirth,
+    NameRegion,
+    Name,
+}
+
+/// The names of [`Made`], in its order.
+const NAMES: [&str; 20] = [
+    "uscc",
+    "id_card",
+    "identifier",
+    "phone",
+    "email",
+    "domain",
+    "bank",
+    "org_code",
+    "core_region",
+    "core",
+    "prefix_region",
+    "tail_region",
+    "sound",
+    "brand",
+    "contact_prefix",
+    "door_prefix",
+    "name_employer",
+    "name_birth",
+    "name_region",
+    "name",
+];
+
+/// Which of a rule set's keys are which, so that nobody looks for a name per record and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slots([Option<u8>; NAMES.len()]);
+
+impl Slots {
+    /// `index` gives the place of a key among those of the rule set by its name.
+    pub(crate) fn new(index: impl Fn(&str) -> Option<u8>) -> Self {
+        Self(NAMES.map(index))
+    }
+}
+
 /// Where keys go: whole, or as hashes in a batch.
 pub(crate) trait Sink {
     /// Takes a key and returns its index among the record's keys; `None` when there are too many.
@@ -80,7 +141,7 @@ pub(crate) const RULE_BITS: u32 = 6;
 impl Sink for Hashes<'_> {
     fn add(&mut self, _: &RuleSet, rule: u8, value: &str) -> Option<u8> {
         let mask = (1 << RULE_BITS) - 1;
-        let hash = hash(u64::from(rule), value.as_bytes()) & !mask | u64::from(rule) & mask;
+        let hash = quick(u64::from(rule), value.as_bytes()) & !mask | u64::from(rule) & mask;
         if let Some(i) = self.0.iter().position(|h| *h == hash) {
             return u8::try_from(i).ok();
         }
@@ -107,14 +168,12 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     /// Adds a key of parts and returns its index; `None` when the rule set has no such key.
-    fn add<'p>(&mut self, name: &str, parts: impl IntoIterator<Item = Part<'p>>) -> Option<u8> {
-        let rule = self.rules.key_index(name)?;
+    fn add<'p>(&mut self, made: Made, parts: impl IntoIterator<Item = &'p str>) -> Option<u8> {
+        let rule = self.rules.slots().0[made as usize]?;
+        let name = NAMES[made as usize];
         self.value.clear();
         for part in parts {
-            match part {
-                Part::Text(t) => self.value.push_str(t),
-                Part::Chars(c) => self.value.extend(c),
-            }
+            self.value.push_str(part);
         }
         let room = MAX_TEXT - kind_name(self.rules.kind).len() - name.len() - 2;
         if self.value.len() > room
@@ -126,15 +185,36 @@ impl Keys<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Part<'a> {
-    Text(&'a str),
-    Chars(&'a [char]),
+/// A text that is cut by characters again and again.
+struct Cut {
+    text: String,
+    /// Where each character begins, and where the last one ends.
+    at: SmallVec<[u16; 64]>,
+}
+
+impl Cut {
+    fn new(chars: &[char]) -> Self {
+        let mut text = String::with_capacity(chars.len() * 4);
+        let mut at = SmallVec::new();
+        at.push(0);
+        for c in chars {
+            text.push(*c);
+            at.push(u16::try_from(text.len()).unwrap_or(u16::MAX));
+        }
+        Self { text, at }
+    }
+    /// The characters of a range, as far as there are so many.
+    fn chars(&self, range: std::ops::Range<usize>) -> &str {
+        let at = |i: usize| usize::from(self.at[i.min(self.at.len() - 1)]);
+        &self.text[at(range.start)..at(range.end)]
+    }
+    fn all(&self) -> &str {
+        self.chars(0..usize::MAX)
+    }
 }
 
 /// Fills the keys of a record and ties its exact values to theirs.
 pub(super) fn fill(std: &mut Standardized, rules: &RuleSet, sink: &mut dyn Sink) {
-    use Part::Text as T;
     let mut keys = Keys {
         rules,
         sink,
@@ -142,24 +222,24 @@ pub(super) fn fill(std: &mut Standardized, rules: &RuleSet, sink: &mut dyn Sink)
     };
     for i in &mut std.identifiers {
         let v = &i.value;
-        let own = matches!(v.scheme.as_str(), identifier::USCC | "id_card");
-        i.key = match own {
-            true if v.scheme == identifier::USCC && std.kind == PartyKind::Person => None,
-            true => keys.add(&v.scheme, [T(&v.text)]),
-            false => keys.add("identifier", [T(&v.scheme), T(":"), T(&v.text)]),
+        i.key = match v.scheme.as_str() {
+            identifier::USCC if std.kind == PartyKind::Person => None,
+            identifier::USCC => keys.add(Made::Uscc, [v.text.as_str()]),
+            "id_card" => keys.add(Made::IdCard, [v.text.as_str()]),
+            scheme => keys.add(Made::Identifier, [scheme, ":", &v.text]),
         };
     }
     for p in &mut std.phones {
-        p.key = keys.add("phone", [T(&p.value.number)]);
+        p.key = keys.add(Made::Phone, [p.value.number.as_str()]);
     }
     for e in &mut std.emails {
-        e.key = keys.add("email", [T(&e.value.text)]);
+        e.key = keys.add(Made::Email, [e.value.text.as_str()]);
     }
     for d in &mut std.domains {
-        d.key = keys.add("domain", [T(&d.value)]);
+        d.key = keys.add(Made::Domain, [d.value.as_str()]);
     }
     for a in &mut std.accounts {
-        a.key = keys.add("bank", [T(&a.value)]);
+        a.key = keys.add(Made::Bank, [a.value.as_str()]);
     }
     match std.kind {
         PartyKind::Organization => of_organization(std, &mut keys),
@@ -167,8 +247,8 @@ pub(super) fn fill(std: &mut Standardized, rules: &RuleSet, sink: &mut dyn Sink)
     }
 }
 
-fn cities(std: &Standardized) -> Vec<&'static str> {
-    let mut list: Vec<u16> = std.regions.iter().filter_map(|r| r.city).collect();
+fn cities(std: &Standardized) -> SmallVec<[&'static str; 2]> {
+    let mut list: SmallVec<[u16; 4]> = std.regions.iter().filter_map(|r| r.city).collect();
     list.sort_unstable();
     list.dedup();
     list.into_iter()
@@ -178,63 +258,60 @@ fn cities(std: &Standardized) -> Vec<&'static str> {
 }
 
 fn of_organization(std: &Standardized, keys: &mut Keys<'_>) {
-    use Part::{Chars as C, Text as T};
     for i in std.identifiers() {
         match i.scheme.as_str() {
             identifier::USCC if i.valid => {
                 if let Some(code) = identifier::org_code_of_uscc(&i.text) {
-                    keys.add("org_code", [T(code)]);
+                    keys.add(Made::OrgCode, [code]);
                 }
             }
             "org_code" if i.valid => {
-                keys.add("org_code", [T(&i.text)]);
+                keys.add(Made::OrgCode, [i.text.as_str()]);
             }
             _ => {}
         }
     }
     let cities = cities(std);
     for n in std.names.iter().filter(|n| n.core.len() >= 2) {
+        let core = Cut::new(&n.core);
         for city in &cities {
-            keys.add("core_region", [C(&n.core), T("@"), T(city)]);
+            keys.add(Made::CoreRegion, [core.all(), "@", city]);
         }
-        keys.add("core", [C(&n.core)]);
-        keys.add("brand", [C(n.brand_chars())]);
+        keys.add(Made::Core, [core.all()]);
+        keys.add(Made::Brand, [core.chars(0..n.brand_len())]);
         if !n.latin {
             for city in &cities {
-                let head = &n.core[..n.core.len().min(3)];
-                keys.add("prefix_region", [C(head), T("@"), T(city)]);
+                keys.add(Made::PrefixRegion, [core.chars(0..3), "@", city]);
                 if n.core.len() >= 4 {
-                    let tail = &n.core[1..n.core.len().min(4)];
-                    keys.add("tail_region", [C(tail), T("@"), T(city)]);
+                    keys.add(Made::TailRegion, [core.chars(1..4), "@", city]);
                 }
             }
         }
-        keys.add("sound", [T(n.brand_sound())]);
-        let prefix = &n.core[..n.core.len().min(2)];
+        keys.add(Made::Sound, [n.brand_sound()]);
+        let prefix = core.chars(0..2);
         for p in std.people.iter().filter(|p| !p.full.is_empty()).take(2) {
-            keys.add("contact_prefix", [T(&p.full), T("@"), C(prefix)]);
+            keys.add(Made::ContactPrefix, [p.full.as_str(), "@", prefix]);
         }
         for a in std.addresses.iter().filter(|a| a.has_door()).take(2) {
-            let door = [C(&a.street), T(&a.number), T("@"), C(prefix)];
-            keys.add("door_prefix", door);
+            let street = Cut::new(&a.street);
+            keys.add(Made::DoorPrefix, [street.all(), &a.number, "@", prefix]);
         }
     }
 }
 
 fn of_person(std: &Standardized, keys: &mut Keys<'_>) {
-    use Part::Text as T;
     let cities = cities(std);
     for p in std.people.iter().filter(|p| !p.sound.is_empty()) {
         for n in std.names.iter().take(2) {
-            keys.add("name_employer", [T(&p.sound), T("@"), T(n.brand_sound())]);
+            keys.add(Made::NameEmployer, [p.sound.as_str(), "@", n.brand_sound()]);
         }
         for (y, m, d) in &std.births {
             let day = format!("{y:04}-{m:02}-{d:02}");
-            keys.add("name_birth", [T(&p.sound), T("@"), T(&day)]);
+            keys.add(Made::NameBirth, [p.sound.as_str(), "@", &day]);
         }
         for city in &cities {
-            keys.add("name_region", [T(&p.sound), T("@"), T(city)]);
+            keys.add(Made::NameRegion, [p.sound.as_str(), "@", city]);
         }
-        keys.add("name", [T(&p.sound)]);
+        keys.add(Made::Name, [p.sound.as_str()]);
     }
 }

@@ -11,7 +11,7 @@ pub mod contact;
 pub mod identifier;
 mod keys;
 pub mod org_name;
-mod org_print;
+pub(crate) mod org_print;
 pub(crate) mod org_words;
 pub mod person_name;
 mod rate;
@@ -30,7 +30,7 @@ use person_name::PersonName;
 use region::Region;
 
 pub(crate) use keys::{
-    Hashes, ORGANIZATION as ORGANIZATION_KEYS, PERSON as PERSON_KEYS, RULE_BITS,
+    Hashes, ORGANIZATION as ORGANIZATION_KEYS, PERSON as PERSON_KEYS, RULE_BITS, Slots,
 };
 
 /// Most names of a record that are compared.
@@ -91,13 +91,13 @@ pub struct Standardized {
     pub(crate) names: Few<OrgName>,
     /// Names of a person, or of an organization's contacts.
     pub(crate) people: Few<PersonName>,
-    pub(crate) identifiers: Few<Keyed<Identifier>>,
+    pub(crate) identifiers: Rare<Keyed<Identifier>>,
     pub(crate) phones: Few<Keyed<Phone>>,
-    pub(crate) emails: Few<Keyed<Email>>,
-    pub(crate) domains: Few<Keyed<SmolStr>>,
-    pub(crate) accounts: Few<Keyed<SmolStr>>,
+    pub(crate) emails: Rare<Keyed<Email>>,
+    pub(crate) domains: Rare<Keyed<SmolStr>>,
+    pub(crate) accounts: Rare<Keyed<SmolStr>>,
     pub(crate) addresses: Few<Address>,
-    pub(crate) births: SmallVec<[(i32, u8, u8); 1]>,
+    pub(crate) births: Rare<(i32, u8, u8)>,
     /// Regions named anywhere: names, addresses, the division code in a USCC.
     pub(crate) regions: SmallVec<[Region; 3]>,
 }
@@ -269,13 +269,13 @@ impl Draft {
             keys: Vec::new(),
             names: smallest(self.names, MAX_NAMES),
             people: smallest(self.people, MAX_NAMES),
-            identifiers: smallest(self.identifiers, MAX_EXACT),
+            identifiers: rare(self.identifiers),
             phones: smallest(self.phones, MAX_EXACT),
-            emails: smallest(self.emails, MAX_EXACT),
-            domains: smallest(self.domains, MAX_EXACT),
-            accounts: smallest(self.accounts, MAX_EXACT),
+            emails: rare(self.emails),
+            domains: rare(self.domains),
+            accounts: rare(self.accounts),
             addresses: smallest(self.addresses, MAX_EXACT),
-            births: smallest(self.births, MAX_EXACT),
+            births: rare(self.births),
             regions: SmallVec::new(),
         };
         std.regions = regions(&std);
@@ -287,6 +287,8 @@ impl Draft {
 
 /// Values of a record: mostly one, which then stands in the record itself.
 pub(crate) type Few<T> = SmallVec<[T; 1]>;
+/// Values that most records lack: without them no room is kept for one.
+pub(crate) type Rare<T> = Box<[T]>;
 
 fn smallest<T: Ord, const N: usize>(mut list: SmallVec<[T; N]>, max: usize) -> SmallVec<[T; N]>
 where
@@ -300,6 +302,13 @@ where
     // Millions of records are held in memory at once.
     list.shrink_to_fit();
     list
+}
+
+fn rare<T: Ord>(list: Few<T>) -> Rare<T> {
+    if list.is_empty() {
+        return Rare::default();
+    }
+    smallest(list, MAX_EXACT).into_boxed_slice()
 }
 
 /// A number in a phone or account column that a spreadsheet turned into a number.
@@ -450,7 +459,7 @@ pub fn canonical(kind: PartyKind, value: &Value) -> String {
         | attribute::ENGLISH_NAME
             if kind == PartyKind::Organization =>
         {
-            org_name::parse(&shown).map_or_else(fallback, |n| n.full)
+            org_name::parse(&shown).map_or_else(fallback, |n| n.full.into())
         }
         _ => fallback(),
     }

@@ -6,12 +6,17 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use smallvec::SmallVec;
+
 use super::{
     org_print::Print,
     org_words::{BRANCH, COMPASS, FULL, LATIN_LEGAL, LATIN_TRADES, LEGAL, NOTES},
     region::{DIVISIONS, Region},
-    text::{Endings, Words, fold, is_alphanumeric, is_han, pinyin, push_pinyin},
+    text::{Endings, Words, folded, is_alphanumeric, is_han, pinyin, push_pinyin, text_of},
 };
+
+/// A name that is being taken apart: most stay where they are made.
+type Chars = SmallVec<[char; 64]>;
 
 /// Longest name read, in characters after folding.
 pub const MAX_NAME: usize = 256;
@@ -24,18 +29,18 @@ pub enum Branch {
     /// A full name with a legal form and without a branch.
     Head,
     /// A branch; the text names which (a city's short name where it is one).
-    Of(String),
+    Of(Box<str>),
 }
 
 /// A name in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrgName {
     /// All of it, folded, without blanks, brackets and punctuation.
-    pub full: String,
+    pub full: Box<str>,
     /// Without region, legal form and branch.
-    pub core: Vec<char>,
+    pub core: Box<[char]>,
     /// How many characters of `core` are brand.
-    pub brand: usize,
+    pub(crate) brand: u16,
     /// The region the name begins with or has in brackets.
     pub region: Region,
     /// Whether it is a branch.
@@ -43,9 +48,9 @@ pub struct OrgName {
     /// Written in a Latin script.
     pub latin: bool,
     /// Pinyin of the core, or the core itself when Latin.
-    pub sound: String,
+    pub sound: Box<str>,
     /// How many bytes of `sound` are brand.
-    pub sound_brand: usize,
+    pub(crate) sound_brand: u16,
     /// Term-frequency and length adjustment in milli-bits, from the rule set.
     pub rarity: i32,
     /// What most pairs are told apart by.
@@ -70,15 +75,16 @@ static LATIN_TRADE_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(LATIN_TR
 
 /// Parses one name; `None` when nothing comparable remains.
 pub fn parse(text: &str) -> Option<OrgName> {
-    let folded = fold(text, MAX_NAME);
+    let folded = folded(text, MAX_NAME);
     if folded.is_empty() {
         return None;
     }
-    let han = folded.chars().filter(|&c| is_han(c)).count();
-    let letters = folded
-        .chars()
-        .filter(|c| !is_han(*c) && c.is_alphabetic())
-        .count();
+    let (mut han, mut letters) = (0, 0);
+    for c in folded.chars() {
+        let is_han = is_han(c);
+        han += usize::from(is_han);
+        letters += usize::from(!is_han && c.is_alphabetic());
+    }
     if letters > 0 && letters * 2 > han * 3 + letters {
         return latin(&folded);
     }
@@ -89,7 +95,7 @@ fn chinese(folded: &str) -> Option<OrgName> {
     let noted = without_notes(folded);
     // A region after a blank, as chat contacts write it: 瑞德科技生物 合肥.
     let mut region = Region::default();
-    let mut text: Vec<char> = noted.chars().collect();
+    let mut text: Chars = noted.chars().collect();
     if let Some(blank) = text.iter().rposition(|&c| c == ' ')
         && let Some(place) = DIVISIONS.exactly(&text[blank + 1..])
         && blank >= 2
@@ -99,10 +105,10 @@ fn chinese(folded: &str) -> Option<OrgName> {
     }
     let mut text = without_brackets(&text, &mut region);
     fix_typos(&mut text);
-    let full: String = text.iter().collect();
-    if full.is_empty() {
+    if text.is_empty() {
         return None;
     }
+    let full = text_of(&text);
     let branch = split_branch(&mut text);
     let is_full = FULL_ENDINGS.find(&text, |_| true).is_some();
     strip_legal(&mut text);
@@ -116,20 +122,17 @@ fn chinese(folded: &str) -> Option<OrgName> {
         strip_legal(&mut text);
     }
     let brand = brand_length(&text);
-    let mut sound = String::with_capacity(text.len() * 5);
+    let mut sound = SmallVec::<[u8; 96]>::new();
     let mut sound_brand = 0;
     for (i, c) in text.iter().enumerate() {
-        push_pinyin(*c, &mut sound);
+        push_pinyin(*c, |syllable| sound.extend_from_slice(syllable.as_bytes()));
         if i + 1 == brand {
             sound_brand = sound.len();
         }
     }
-    // Millions of names are held at once.
-    sound.shrink_to_fit();
-    text.shrink_to_fit();
     OrgName {
         full,
-        brand,
+        brand: length(brand),
         region,
         branch: match branch {
             Some(b) => Branch::Of(b),
@@ -137,13 +140,19 @@ fn chinese(folded: &str) -> Option<OrgName> {
             None => Branch::Unknown,
         },
         latin: false,
-        sound,
-        sound_brand,
+        // Pinyin and letters: whole characters were added.
+        sound: std::str::from_utf8(&sound).unwrap_or_default().into(),
+        sound_brand: length(sound_brand),
         rarity: 0,
-        core: text,
+        core: (&*text).into(),
         print: Print::default(),
     }
     .printed()
+}
+
+/// A length below [`MAX_NAME`] letters' worth of bytes.
+fn length(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
 }
 
 /// Takes off marks, prefixes and suffixes that are notes, not name.
@@ -179,7 +188,7 @@ fn without_notes(folded: &str) -> &str {
             let contact = (2..=4).contains(&n)
                 && tail.chars().all(is_han)
                 && DIVISIONS
-                    .exactly(&tail.chars().collect::<Vec<_>>())
+                    .exactly(&tail.chars().collect::<Chars>())
                     .is_none();
             if head.chars().count() >= 2 && (small || note || contact) {
                 s = head;
@@ -200,8 +209,8 @@ fn without_notes(folded: &str) -> &str {
 
 /// Removes brackets: a region in them is read, a note or a person's name dropped, other text
 /// kept in place. Also removes blanks and punctuation.
-fn without_brackets(text: &[char], region: &mut Region) -> Vec<char> {
-    let mut out = Vec::with_capacity(text.len());
+fn without_brackets(text: &[char], region: &mut Region) -> Chars {
+    let mut out = Chars::new();
     let mut i = 0;
     while i < text.len() {
         let c = text[i];
@@ -210,7 +219,7 @@ fn without_brackets(text: &[char], region: &mut Region) -> Vec<char> {
                 .iter()
                 .position(|c| matches!(c, ')' | ']' | '}' | '>' | '》' | '〉' | '」'))
         {
-            let inner: Vec<char> = text[i + 1..i + 1 + len]
+            let inner: Chars = text[i + 1..i + 1 + len]
                 .iter()
                 .copied()
                 .filter(|c| *c != ' ')
@@ -220,7 +229,7 @@ fn without_brackets(text: &[char], region: &mut Region) -> Vec<char> {
                 *region = region.refined_by(DIVISIONS.region(place));
             } else if !(NOTES.contains(&word.as_str()) || is_person_note(&inner) || word == "中国")
             {
-                out.extend(inner.iter().filter(|c| is_alphanumeric(**c)));
+                out.extend(inner.iter().copied().filter(|c| is_alphanumeric(*c)));
             }
             i += len + 2;
             continue;
@@ -250,7 +259,7 @@ fn ends_with(text: &[char], suffix: &str) -> bool {
         .eq(suffix.chars().rev())
 }
 
-fn fix_typos(text: &mut Vec<char>) {
+fn fix_typos(text: &mut Chars) {
     const PAIRS: &[(&str, &str)] = &[
         ("公可", "公司"),
         ("么司", "公司"),
@@ -269,7 +278,7 @@ fn fix_typos(text: &mut Vec<char>) {
 }
 
 /// Takes the branch off the end and returns which it is.
-fn split_branch(text: &mut Vec<char>) -> Option<String> {
+fn split_branch(text: &mut Chars) -> Option<Box<str>> {
     let end = text.len() - BRANCH_ENDINGS.find(text, |_| true)?;
     // 某公司(北京)分公司: what stands between the last legal form and the word is the branch.
     let head = (2..=end).rev().find(|&i| {
@@ -289,15 +298,15 @@ fn split_branch(text: &mut Vec<char>) -> Option<String> {
     let place = DIVISIONS.at_start(name).map(|(_, p)| DIVISIONS.region(p));
     let which = match place.and_then(|r| r.city) {
         Some(city) if place.is_some_and(|r| r.district.is_none()) => {
-            DIVISIONS.city_name(city).to_owned()
+            DIVISIONS.city_name(city).into()
         }
-        _ => name.iter().collect(),
+        _ => text_of(name),
     };
     text.truncate(start);
     Some(which)
 }
 
-fn strip_legal(text: &mut Vec<char>) {
+fn strip_legal(text: &mut Chars) {
     // Twice: 某某集团 + 有限公司.
     for _ in 0..3 {
         let long = text.len();
@@ -309,7 +318,7 @@ fn strip_legal(text: &mut Vec<char>) {
 }
 
 /// 武侯区 after 成都市: the district of a city that is known, by its full name.
-fn strip_district(text: &mut Vec<char>, region: &mut Region) {
+fn strip_district(text: &mut Chars, region: &mut Region) {
     if let Some(city) = region.city
         && let Some((n, district)) = DIVISIONS.district_at_start(city, text)
         && matches!(text[n - 1], '区' | '县' | '旗' | '市')
@@ -320,7 +329,7 @@ fn strip_district(text: &mut Vec<char>, region: &mut Region) {
     }
 }
 
-fn strip_regions(text: &mut Vec<char>, region: &mut Region) {
+fn strip_regions(text: &mut Chars, region: &mut Region) {
     for round in 0..3 {
         if round > 0 {
             strip_district(text, region);
@@ -400,14 +409,14 @@ fn latin(folded: &str) -> Option<OrgName> {
     while brand_tokens > 1 && LATIN_TRADE_WORDS.contains(kept[brand_tokens - 1]) {
         brand_tokens -= 1;
     }
-    let core: Vec<char> = kept.concat().chars().collect();
+    let sound = kept.concat();
     let brand_text = kept[..brand_tokens].concat();
     OrgName {
-        brand: brand_text.chars().count(),
-        sound: core.iter().collect(),
-        sound_brand: brand_text.len(),
-        full,
-        core,
+        brand: length(brand_text.chars().count()),
+        sound_brand: length(brand_text.len()),
+        full: full.into(),
+        core: sound.chars().collect(),
+        sound: sound.into(),
         region,
         branch: Branch::Unknown,
         latin: true,
@@ -422,12 +431,17 @@ impl OrgName {
     pub fn core_text(&self) -> String {
         self.core.iter().collect()
     }
+    /// How many characters of the core are brand.
+    pub fn brand_len(&self) -> usize {
+        usize::from(self.brand).min(self.core.len())
+    }
     /// The brand part of the core.
     pub fn brand_chars(&self) -> &[char] {
-        &self.core[..self.brand]
+        &self.core[..self.brand_len()]
     }
     /// The pinyin, or Latin letters, of the brand.
     pub fn brand_sound(&self) -> &str {
-        self.sound.get(..self.sound_brand).unwrap_or(&self.sound)
+        let brand = self.sound.get(..usize::from(self.sound_brand));
+        brand.unwrap_or(&self.sound)
     }
 }

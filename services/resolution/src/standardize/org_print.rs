@@ -1,17 +1,22 @@
 //! Telling names of organizations apart by hashes first.
 
 use super::{org_name::OrgName, text::edit_distance};
-use crate::batch::parallel::{hash, mix};
+use crate::batch::parallel::{mix, quick};
 
-/// Hashes of the parts of a name: names whose hashes differ differ, so that most pairs are told
+/// 32 bits of a hash, never 0.
+pub(crate) const fn short(h: u64) -> u32 {
+    (h >> 32) as u32 | 1
+}
+
+/// Hashes of the parts of a name, never 0: names whose hashes differ differ, so that most pairs are told
 /// apart without reading their texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Print {
-    pub(crate) full: u64,
-    pub(crate) core: u64,
-    pub(crate) sound: u64,
-    pub(crate) brand: u64,
-    pub(crate) brand_sound: u64,
+    pub(crate) full: u32,
+    pub(crate) core: u32,
+    pub(crate) sound: u32,
+    pub(crate) brand: u32,
+    pub(crate) brand_sound: u32,
     /// One bit for each character of the core.
     pub(crate) letters: u64,
     /// The first two characters of the core.
@@ -22,15 +27,15 @@ impl Print {
     fn of(n: &OrgName) -> Self {
         let chars = |list: &[char]| {
             let h = mix(list.len() as u64);
-            list.iter().fold(h, |h, c| mix(h ^ u64::from(*c)))
+            short(list.iter().fold(h, |h, c| mix(h ^ u64::from(*c))))
         };
         let bit = |c: &char| 1 << (mix(u64::from(*c)) % 64);
         Self {
-            full: hash(0, n.full.as_bytes()),
+            full: short(quick(0, n.full.as_bytes())),
             core: chars(&n.core),
-            sound: hash(0, n.sound.as_bytes()),
+            sound: short(quick(0, n.sound.as_bytes())),
             brand: chars(n.brand_chars()),
-            brand_sound: hash(0, n.brand_sound().as_bytes()),
+            brand_sound: short(quick(0, n.brand_sound().as_bytes())),
             letters: n.core.iter().fold(0, |m, c| m | bit(c)),
             head: [0, 1].map(|i| n.core.get(i).copied().unwrap_or_default()),
         }

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
-use smol_str::SmolStr;
+use smallvec::SmallVec;
+use smol_str::{SmolStr, SmolStrBuilder};
 
-use super::text::{ByChar, Endings, fold, is_han, pinyin};
+use super::text::{ByChar, Endings, folded, is_han, pinyin, push_pinyin};
 
 /// A person's name in parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,23 +196,19 @@ pub fn has_honorific(text: &[char]) -> bool {
 
 /// Parses one name; `None` when nothing comparable remains.
 pub fn parse(text: &str) -> Option<PersonName> {
-    let folded = fold(text, 64);
+    let folded = folded(text, 64);
     // A note in brackets is not part of the name.
-    let folded = folded
-        .split(['(', '[', '【', '/', ',', ';'])
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_owned();
-    if folded.chars().any(is_han) {
-        chinese(&folded)
+    let name = folded.split(['(', '[', '【', '/', ',', ';']).next();
+    let name = name.unwrap_or("").trim();
+    if name.chars().any(is_han) {
+        chinese(name)
     } else {
-        latin(&folded)
+        latin(name)
     }
 }
 
 fn chinese(folded: &str) -> Option<PersonName> {
-    let mut name: Vec<char> = folded
+    let mut name: SmallVec<[char; 20]> = folded
         .chars()
         .filter(|c| is_han(*c) || c.is_alphabetic())
         .take(20)
@@ -238,32 +235,35 @@ fn chinese(folded: &str) -> Option<PersonName> {
         name.remove(0);
     }
     let n = surname_length(&name);
-    let surname: String = name.iter().take(n).collect();
+    let surname: SmolStr = name.iter().copied().take(n).collect();
     if surname.is_empty() {
         return None;
     }
-    let whole: String = name.iter().collect();
     let only_surname = name.len() <= n && (honorific || familiar || name.len() < 2);
-    let given: String = name.iter().skip(n).collect();
     let reading = READINGS_BY_FIRST
         .get(name.first().copied().unwrap_or_default())
         .into_iter()
         .flatten()
         .find(|(s, _)| *s == surname)
-        .map(|(_, r)| (*r).to_owned());
-    let sound = if only_surname {
-        String::new()
-    } else {
-        reading.unwrap_or_else(|| pinyin(&surname)) + &pinyin(&given)
-    };
+        .map(|(_, r)| *r);
+    let mut sound = SmolStrBuilder::new();
+    if !only_surname {
+        match reading {
+            Some(r) => sound.push_str(r),
+            None => sound.push_str(&pinyin(&surname)),
+        }
+        for c in name.iter().skip(n) {
+            push_pinyin(*c, |syllable| sound.push_str(syllable));
+        }
+    }
     Some(PersonName {
         full: if only_surname {
             SmolStr::default()
         } else {
-            whole.into()
+            name.iter().copied().collect()
         },
-        surname: surname.into(),
-        sound: sound.into(),
+        surname,
+        sound: sound.finish(),
         rarity: 0,
     })
 }

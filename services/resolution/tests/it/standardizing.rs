@@ -46,7 +46,7 @@ fn organization_names() {
                 let branch = match n.branch {
                     Branch::Unknown => "?".to_owned(),
                     Branch::Head => "-".to_owned(),
-                    Branch::Of(ref b) => b.clone(),
+                    Branch::Of(ref b) => b.to_string(),
                 };
                 let city = n.region.city.map_or("", |c| DIVISIONS.city_name(c));
                 let brand: String = n.brand_chars().iter().collect();
