@@ -110,7 +110,8 @@ def show(name, who, f1, b3, cpu, wall, n, mb, note=""):
 
 def thresholds(o):
     """What the machine merges alone, and what it leaves to a steward."""
-    return f"merge P {o['merge']['precision']:.4f} R {o['merge']['recall']:.4f}, reviews/1000 {o['reviews_per_1000']}"
+    return f"merge P {o['merge']['precision']:.4f} R {o['merge']['recall']:.4f}, reviews/1000 {o['reviews_per_1000']}, " \
+           f"asked {o['steward']['asked_per_1000']} for F1 {o['steward']['pairwise']['f1']:.4f}"
 
 
 def growth(jinke, work):

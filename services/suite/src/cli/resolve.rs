@@ -236,8 +236,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         .zip(&outcome.heads)
         .filter(|(row, head)| row == *head)
         .count();
-    let per_thousand = 1000.0 * outcome.reviews.len() as f64 / table.len().max(1) as f64;
-    let per_thousand = (per_thousand * 10.0).round() / 10.0;
+    let per_thousand = output::per_thousand(outcome.reviews.len(), table.len());
     let Some(truth) = &args.truth else {
         let phases = watch.seconds();
         drop(watch);
@@ -256,6 +255,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let truth = output::labels_of(truth, &table, threads)?;
     let (pairwise, b_cubed) = output::measure(&truth, &outcome.heads);
     let (merge, _) = output::measure(&truth, &outcome.merged);
+    let steward = output::after_steward(&truth, &outcome);
     let mut seconds = watch.seconds();
     seconds.insert(
         "total".into(),
@@ -270,6 +270,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "merge": merge,
         "reviews": outcome.reviews.len(),
         "reviews_per_1000": per_thousand,
+        "steward": steward,
         "seconds": seconds,
         "cpu_seconds": cpu,
         "peak_memory_mb": peak_memory_mb(),

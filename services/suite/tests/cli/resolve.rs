@@ -62,6 +62,7 @@ fn two_systems_become_one_list_and_its_quality_is_told() {
     assert_eq!(told["clusters"], 11);
     assert_eq!(told["pairwise"]["f1"], 1.0);
     assert_eq!(told["merge"]["precision"], 1.0);
+    assert_eq!(told["steward"]["pairwise"]["f1"], 1.0);
     assert!(told["reviews_per_1000"].is_number() && told["seconds"]["total"].is_number());
     let clusters = std::fs::read_to_string(home.path("a.csv")).unwrap();
     assert!(

@@ -10,10 +10,10 @@ use std::{
 use jinke_resolution::{
     Change, ChangeKind,
     batch::{
-        Table,
+        Outcome, Table,
         parallel::{self, hash},
     },
-    evaluate::{Quality, b_cubed, pairwise},
+    evaluate::{Quality, b_cubed, pairwise, reviewed},
 };
 use jinke_types::{Code, Failure};
 
@@ -195,4 +195,23 @@ pub fn labels_of(path: &Path, table: &Table, threads: usize) -> Result<Vec<usize
 pub fn measure(truth: &[usize], heads: &[u32]) -> (Quality, Quality) {
     let labels: Vec<usize> = heads.iter().map(|h| *h as usize).collect();
     (pairwise(&labels, truth), b_cubed(&labels, truth))
+}
+
+/// So many of each thousand rows, to one decimal place.
+pub fn per_thousand(count: usize, rows: usize) -> f64 {
+    (10_000.0 * count as f64 / rows.max(1) as f64).round() / 10.0
+}
+
+/// What becomes of the automatic merges when a steward who never errs answers the reviews, the
+/// most likely first: how many he is asked, and the pairwise quality then.
+pub fn after_steward(truth: &[usize], outcome: &Outcome) -> serde_json::Value {
+    let heads: Vec<usize> = outcome.merged.iter().map(|h| *h as usize).collect();
+    let reviews = outcome.reviews.iter();
+    let pairs = reviews.map(|r| (r.a as usize, r.b as usize));
+    let done = reviewed(pairs, &heads, truth);
+    serde_json::json!({
+        "asked": done.asked,
+        "asked_per_1000": per_thousand(done.asked, truth.len()),
+        "pairwise": pairwise(&done.labels, truth),
+    })
 }
