@@ -324,6 +324,10 @@ impl Core {
                 let (before, process) = core.held(tx, by, id, etag).await?;
                 let mut o = before.clone();
                 let step = change(&mut o, &process, now)?;
+                if step.kind == moved::REOPENED {
+                    // Nobody can be sold anything who is not there any more.
+                    crosswalk::learn(tx, &[(o.customer, o.current)]).await?;
+                }
                 let actor = &by.viewer.caller.name;
                 let o = core
                     .put(tx, Some(&before), o, Some(step), &process, actor)

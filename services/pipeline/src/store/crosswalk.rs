@@ -122,7 +122,8 @@ pub async fn pass(
     Ok((erased, moved))
 }
 
-/// Notes that nothing remains of whoever was at these addresses; which had not been noted.
+/// Notes that nothing remains of whoever was at these addresses; which had not been noted. Each
+/// stands for itself from then on.
 ///
 /// # Errors
 /// Those of the store.
@@ -130,9 +131,11 @@ pub async fn erase(tx: &mut Tx, addresses: &[i64]) -> Result<Vec<i64>, Failure> 
     let mut fresh = Vec::new();
     for address in addresses {
         let known = states(tx, &[*address]).await?;
-        let (current, erased) = known.get(address).copied().unwrap_or((*address, THERE));
-        if erased != ERASED {
-            put(tx, current, &[*address], ERASED).await?;
+        if known
+            .get(address)
+            .is_none_or(|(_, erased)| *erased != ERASED)
+        {
+            put(tx, *address, &[*address], ERASED).await?;
             fresh.push(*address);
         }
     }

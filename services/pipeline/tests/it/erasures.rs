@@ -259,7 +259,7 @@ async fn of_an_erased_customer_the_numbers_stay_and_who_it_was_goes() {
         // The keys are others: what a backup of the sealed values holds is not opened by these rows.
         let after = data_keys(&house).await;
         for (name, key) in &keys {
-            let ours = names.iter().any(|n| *n == name);
+            let ours = names.contains(&name);
             assert_eq!(after.get(name) == Some(key), !ours, "{name}");
         }
         let told = told(&house).await;
@@ -269,6 +269,15 @@ async fn of_an_erased_customer_the_numbers_stay_and_who_it_was_goes() {
             "those of customer 7: {told}"
         );
 
+        let request = pb::ReopenOpportunityRequest {
+            name: gone.opportunity.clone(),
+            ..Default::default()
+        };
+        let refused = house
+            .opportunities("admin")
+            .reopen_opportunity(request)
+            .await;
+        assert_eq!(reason(&refused.unwrap_err()), "CUSTOMER_ERASED");
         // Nobody can attach anything to whoever is gone, nor is anything done twice.
         let refused = house
             .create(
