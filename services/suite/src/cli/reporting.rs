@@ -2,7 +2,10 @@
 
 mod show;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use jinke_proto::{
@@ -36,9 +39,9 @@ pub enum ReportCommand {
         /// Language of the file
         #[arg(long, value_enum, default_value_t = Lang::Zh)]
         lang: Lang,
-        /// Format of the file
-        #[arg(long, value_enum, default_value_t = FileFormat::Html)]
-        format: FileFormat,
+        /// Format of the file [default: as its name ends, else html]
+        #[arg(long, value_enum)]
+        format: Option<FileFormat>,
         /// File or folder to save to [default: this folder, under the report's own name]
         #[arg(long, short, value_name = "PATH")]
         out: Option<PathBuf>,
@@ -66,6 +69,18 @@ pub enum FileFormat {
     Html,
     /// Excel with native charts
     Xlsx,
+}
+
+impl FileFormat {
+    /// The format that a file's name promises.
+    fn of(path: Option<&Path>) -> Self {
+        let ending = path.and_then(Path::extension);
+        if ending.is_some_and(|e| e.eq_ignore_ascii_case("xlsx")) {
+            Self::Xlsx
+        } else {
+            Self::Html
+        }
+    }
 }
 
 /// What formulas leave open; the server's configuration fills in the rest.
@@ -270,6 +285,7 @@ pub async fn report(global: &Global, command: ReportCommand, printer: &mut Print
             out,
             parameters,
         } => {
+            let format = format.unwrap_or_else(|| FileFormat::of(out.as_deref()));
             let request = pb::CreateReportRequest {
                 date,
                 parameters: Some(parameters.message()),
