@@ -1,5 +1,7 @@
 //! Between the contract's messages and the domain.
 
+pub(crate) mod audit;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jinke_proto::{
     FILE_DESCRIPTOR_SET,

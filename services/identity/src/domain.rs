@@ -1,6 +1,7 @@
 //! What identity is about: members, org units, roles, keys, sessions, and the state of access
 //! that follows from them. Pure: no database, no proto, no clock.
 
+mod audit;
 mod directory;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 use jinke_types::{Entropy, Failure, FieldClass, Timestamp, Violation};
 
+pub(crate) use audit::AuditEntry;
 pub(crate) use directory::{Gone, Link, LinkKind, ids_for, is_external_id, tidy_name};
 
 /// Longest display name in characters.

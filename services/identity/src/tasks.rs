@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use jinke_kit::{Metrics, Shutdown, audit::ship_by, token::LEEWAY_SECS};
-use jinke_proto::jinke::identity::v1::deliver_audit_events_request::Delivery;
 use jinke_store::{Tx, changelog, request};
 use jinke_types::{AuditLog, Failure, Timestamp};
 
 use crate::{
+    convert,
     core::Core,
     rpc::deliver_audit_events,
     signing,
@@ -57,13 +57,10 @@ pub(crate) async fn chain(
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let (clock, entropy) = (Arc::clone(&core.clock), Arc::clone(&core.vault.entropy));
-    let deliver = move |deliveries: Vec<Delivery>| {
+    let deliver = move |deliveries| {
         let core = Arc::clone(&core);
         async move {
-            let events = deliveries
-                .into_iter()
-                .map(|d| (d.sequence, d.event.unwrap_or_default()))
-                .collect();
+            let events = convert::audit::deliveries(deliveries);
             deliver_audit_events::take(&core, "identity", events).await
         }
     };

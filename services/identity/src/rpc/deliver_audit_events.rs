@@ -10,7 +10,13 @@ use jinke_proto::jinke::identity::v1 as pb;
 use jinke_store::Tx;
 use jinke_types::{Code, Failure};
 
-use crate::{convert, core::Core, domain::Checks, error, store::audit};
+use crate::{
+    convert,
+    core::Core,
+    domain::{AuditEntry, Checks},
+    error,
+    store::audit,
+};
 
 /// Most events of one call.
 pub(crate) const MAX_EVENTS: usize = 1_000;
@@ -39,7 +45,7 @@ pub(crate) async fn run(
 pub(crate) async fn take(
     core: &Core,
     service: &str,
-    events: Vec<(i64, pb::AuditEvent)>,
+    events: Vec<(i64, AuditEntry)>,
 ) -> Result<i64, Failure> {
     let Some(last) = events.last().map(|(n, _)| *n) else {
         return Err(Failure::field("deliveries", "must not be empty"));
@@ -69,7 +75,7 @@ pub(crate) async fn take(
 }
 
 /// The events of a request, if they can be kept.
-fn checked(request: pb::DeliverAuditEventsRequest) -> Result<Vec<(i64, pb::AuditEvent)>, Failure> {
+fn checked(request: pb::DeliverAuditEventsRequest) -> Result<Vec<(i64, AuditEntry)>, Failure> {
     let count = request.deliveries.len();
     if !(1..=MAX_EVENTS).contains(&count) {
         return Err(Failure::field(
@@ -86,7 +92,7 @@ fn checked(request: pb::DeliverAuditEventsRequest) -> Result<Vec<(i64, pb::Audit
         checks.must(ordered, &field, "must come by sequence, without gaps");
         let event = delivery.event.unwrap_or_default();
         checks.must(fits(&event), &field, "is not an event of the audit trail");
-        events.push((delivery.sequence, event));
+        events.push((delivery.sequence, convert::audit::entry(&event)));
     }
     checks.done()?;
     Ok(events)

@@ -63,7 +63,10 @@ pub(crate) async fn run(
         Some(last) if more => token(last),
         _ => String::new(),
     };
-    let events = rows.iter().map(Kept::event).collect::<Result<_, _>>()?;
+    let events = rows
+        .iter()
+        .map(|kept| convert::audit::event(&kept.service, kept.sequence, &kept.body))
+        .collect::<Result<_, _>>()?;
     Ok(pb::ListAuditEventsResponse {
         events,
         next_page_token,

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use jinke_proto::jinke::identity::v1::AuditEvent;
 use jinke_store::{Arg, Conn, Rows, Sql, Tx, args, keys::KeyRing};
 use jinke_types::{Failure, Timestamp};
-use prost::Message as _;
+
+use crate::{convert, domain::AuditEntry};
 
 /// The chain of one service as its note says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     caller: String,
     method: String,
     verb: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     pub(crate) hash: Vec<u8>,
 }
 
@@ -113,13 +113,6 @@ impl Kept {
         ])
     }
 
-    /// What the event says.
-    pub(crate) fn event(&self) -> Result<AuditEvent, Failure> {
-        let mut event = AuditEvent::decode(self.body.as_slice()).map_err(Failure::internal)?;
-        event.name = format!("auditTrails/{}/events/{}", self.service, self.sequence);
-        Ok(event)
-    }
-
     /// Whether the event is what its hash was made of, and its columns and `resources` are what
     /// it says.
     pub(crate) fn holds(
@@ -129,10 +122,9 @@ impl Kept {
         resources: &BTreeSet<String>,
     ) -> bool {
         ring.verify(EVENT, &self.sealed(before), &self.hash)
-            && AuditEvent::decode(self.body.as_slice()).is_ok_and(|event| {
-                let same = Self::of(&self.service, self.sequence, self.receive_time, &event);
-                let said: BTreeSet<String> = event.resources.into_iter().collect();
-                said == *resources
+            && convert::audit::read(&self.body).is_ok_and(|entry| {
+                let same = Self::of(&self.service, self.sequence, self.receive_time, &entry);
+                entry.resources == *resources
                     && Self {
                         hash: self.hash.clone(),
                         ..same
@@ -141,22 +133,17 @@ impl Kept {
     }
 
     /// An event as it will be kept, without its hash.
-    fn of(service: &str, sequence: i64, receive_time: Timestamp, event: &AuditEvent) -> Self {
-        let body = AuditEvent {
-            name: String::new(),
-            ..event.clone()
-        };
-        let time = event.time.unwrap_or_default();
+    fn of(service: &str, sequence: i64, receive_time: Timestamp, entry: &AuditEntry) -> Self {
         Self {
             service: service.to_owned(),
             sequence,
             receive_time,
-            time: Timestamp(time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000),
-            kind: event.kind.into(),
-            caller: event.caller.clone(),
-            method: event.method.clone(),
-            verb: verb(&event.method).to_owned(),
-            body: body.encode_to_vec(),
+            time: entry.time,
+            kind: entry.kind,
+            caller: entry.caller.clone(),
+            method: entry.method.clone(),
+            verb: verb(&entry.method).to_owned(),
+            body: entry.body.clone(),
             hash: Vec::new(),
         }
     }
@@ -256,7 +243,7 @@ pub(crate) async fn hold(tx: &mut Tx, ring: &KeyRing, service: &str) -> Result<T
 pub(crate) async fn same(
     tx: &mut Tx,
     service: &str,
-    events: &[(i64, AuditEvent)],
+    events: &[(i64, AuditEntry)],
 ) -> Result<bool, Failure> {
     let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else {
         return Ok(true);
@@ -274,7 +261,7 @@ pub(crate) async fn same(
         .collect::<Result<Vec<_>, Failure>>()?;
     let sent: Vec<_> = events
         .iter()
-        .map(|(n, event)| (*n, Kept::of(service, *n, Timestamp(0), event).body))
+        .map(|(n, entry)| (*n, entry.body.clone()))
         .collect();
     Ok(there == sent)
 }
@@ -284,18 +271,17 @@ pub(crate) async fn append(
     tx: &mut Tx,
     ring: &KeyRing,
     mut trail: Trail,
-    events: &[(i64, AuditEvent)],
+    events: &[(i64, AuditEntry)],
     now: Timestamp,
 ) -> Result<(), Failure> {
     let mut rows = Rows::new(COLUMNS);
     let mut names = Rows::new(&["service", "sequence", "resource"]);
-    for (sequence, event) in events {
-        let mut kept = Kept::of(&trail.service, *sequence, now, event);
+    for (sequence, entry) in events {
+        let mut kept = Kept::of(&trail.service, *sequence, now, entry);
         kept.hash = ring.hmac(EVENT, &kept.sealed(&trail.last_hash));
         trail.last_sequence = *sequence;
         trail.last_hash.clone_from(&kept.hash);
-        let resources: BTreeSet<&String> = event.resources.iter().collect();
-        for resource in resources {
+        for resource in &entry.resources {
             names.push(args![&trail.service, *sequence, resource]);
         }
         rows.push(args![
