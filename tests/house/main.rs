@@ -10,6 +10,7 @@
 //! | `histories` | two replicas behave like one; without the resolver's lock they are caught |
 //! | `upgrade` | replacing each process under load fails no call |
 //! | `sales` | leads, opportunities and tasks stand at the right customer through merge and unmerge |
+//! | `erased` | an erased customer leaves reporting's numbers and pipeline's board, and says nothing any more |
 //! | `sides` | random histories through customer, pipeline and reporting: all is on the right side |
 //! | `quarter` | from a record to a lost quarter: a lead, a win, orders, values, one warning, one task |
 //! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
@@ -18,6 +19,7 @@
 mod contract;
 mod crash;
 mod directory;
+mod erased;
 mod faults;
 mod flow;
 mod histories;

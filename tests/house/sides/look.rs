@@ -50,6 +50,7 @@ impl World {
         self.sound().await;
         self.clusters().await;
         self.attached().await;
+        self.erased().await;
         self.of_one().await;
         self.numbers().await;
         self.values().await;

@@ -1,12 +1,14 @@
 //! Random histories through customer, pipeline and reporting in the running house: records, new
-//! versions, deletions, orders, corrections, leads, opportunities, tasks, visits, merges and
-//! unmerges. Every few steps each opportunity, lead, task and number must stand at the customer
+//! versions, deletions, orders, corrections, leads, opportunities, tasks, visits, merges,
+//! unmerges and erasures. Every few steps each opportunity, lead, task and number must stand at the customer
 //! where a slow model of everything that was said puts it.
 //!
 //! `JINKE_SEED` repeats a history; `make soak` runs many.
 
+mod gone;
 mod look;
 mod model;
+mod selling;
 mod steps;
 mod world;
 

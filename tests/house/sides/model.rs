@@ -74,6 +74,12 @@ pub struct Model {
     pub leads: Vec<Attached>,
     pub tasks: Vec<Attached>,
     pub visits: Vec<Attached>,
+    /// Numbers of records of customers who were erased.
+    pub erased: BTreeSet<i64>,
+    /// Companies that have come so far.
+    pub arrived: usize,
+    /// Orders and refunds that have come so far.
+    pub numbered: usize,
 }
 
 /// Two numbers in order.
@@ -117,8 +123,32 @@ impl Model {
         seen
     }
 
-    /// The customer that holds a record: the earliest of those together.
+    /// A customer is erased: its records, what names them and what people held of them. Opportunities,
+    /// leads, tasks and visits stay, at an address that stands for itself.
+    pub fn erase(&mut self, gone: &BTreeSet<i64>) {
+        let (out, left): (Vec<Record>, Vec<Record>) = std::mem::take(&mut self.records)
+            .into_iter()
+            .partition(|r| gone.contains(&r.number));
+        self.records = left;
+        self.facts
+            .retain(|_, fact| !out.iter().any(|r| r.key == fact.party));
+        let stays = |pair: &(i64, i64)| !gone.contains(&pair.0) && !gone.contains(&pair.1);
+        self.positives.retain(stays);
+        self.negatives.retain(stays);
+        for sale in &mut self.sales {
+            if gone.contains(&sale.address) && sale.outcome == 1 {
+                (sale.outcome, sale.probability) = (3, 0);
+            }
+        }
+        self.erased.extend(gone);
+    }
+
+    /// The customer that holds a record: the earliest of those together; nobody but itself once it
+    /// was erased.
     pub fn holder(&self, number: i64) -> i64 {
+        if self.erased.contains(&number) {
+            return number;
+        }
         self.together(number).into_iter().next().expect("itself")
     }
 
@@ -228,10 +258,16 @@ impl Model {
         scored.collect()
     }
 
+    /// Opportunities of customers who were not erased: reporting counts what customers have.
+    fn of_living(&self, one: fn(&Sale) -> bool) -> impl Iterator<Item = &Sale> {
+        let living = |s: &&Sale| !self.erased.contains(&s.address);
+        self.sales.iter().filter(living).filter(move |s| one(s))
+    }
+
     /// `(won, ended)` by customer, of those with an ended opportunity.
     pub fn wins(&self) -> BTreeMap<i64, (i64, i64)> {
         let mut by: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-        for sale in self.sales.iter().filter(|s| s.outcome != 1) {
+        for sale in self.of_living(|s| s.outcome != 1) {
             let at = by.entry(self.holder(sale.address)).or_default();
             at.0 += i64::from(sale.outcome == 2);
             at.1 += 1;
@@ -242,7 +278,7 @@ impl Model {
     /// Cents times percent of open opportunities, by customer.
     pub fn forecast(&self) -> BTreeMap<i64, i64> {
         let mut by: BTreeMap<i64, i64> = BTreeMap::new();
-        for sale in self.sales.iter().filter(|s| s.outcome == 1) {
+        for sale in self.of_living(|s| s.outcome == 1) {
             *by.entry(self.holder(sale.address)).or_default() += sale.cents * sale.probability;
         }
         by
@@ -251,7 +287,7 @@ impl Model {
     /// How many of these stand at each customer.
     pub fn counts(&self, all: &[Attached]) -> BTreeMap<i64, i64> {
         let mut by: BTreeMap<i64, i64> = BTreeMap::new();
-        for one in all {
+        for one in all.iter().filter(|a| !self.erased.contains(&a.address)) {
             *by.entry(self.holder(one.address)).or_default() += 1;
         }
         by

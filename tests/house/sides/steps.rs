@@ -1,20 +1,17 @@
 //! What may happen: each step is done to the running house and to the model.
 
 use jinke_proto::{
-    google::r#type::{Date, Money},
-    jinke::{
-        customer::v1::{
-            IngestSourceRecordsRequest, MergeCustomersRequest, Party, PartyKind, SourceRecord,
-            Transaction, UnmergeCustomerRequest, ingest_result::Outcome, source_record::Body,
-            transaction,
-        },
-        pipeline::v1 as pb,
+    google::r#type::Money,
+    jinke::customer::v1::{
+        EraseCustomerRequest, IngestSourceRecordsRequest, MergeCustomersRequest, Party, PartyKind,
+        SourceRecord, Transaction, UnmergeCustomerRequest, ingest_result::Outcome,
+        source_record::Body, transaction,
     },
 };
 use jinke_types::Entropy as _;
 
 use super::{
-    model::{Attached, Fact, Record, Sale, pair},
+    model::{Fact, Record, pair},
     world::{World, name_of},
 };
 use crate::records::{key, party, text};
@@ -44,24 +41,24 @@ pub fn brand(persona: usize) -> String {
     brand
 }
 
-fn company(persona: usize) -> String {
+pub fn company(persona: usize) -> String {
     format!("上海{}贸易有限公司", brand(persona))
 }
 
-fn phone(persona: usize) -> String {
+pub fn phone(persona: usize) -> String {
     let mixed = (persona as u64 + 1).wrapping_mul(7_919_317) % 100_000_000;
     format!("139{mixed:08}")
 }
 
 /// Noon in China.
-fn noon(day: Day) -> prost_types::Timestamp {
+pub fn noon(day: Day) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: day * 86_400 + 4 * 3_600,
         nanos: 0,
     }
 }
 
-fn money(cents: i64) -> Money {
+pub fn money(cents: i64) -> Money {
     Money {
         currency_code: "CNY".to_owned(),
         units: cents / 100,
@@ -81,7 +78,7 @@ impl World {
         (count > 0).then(|| self.model.records[self.below(count)].number)
     }
 
-    fn cents(&self) -> i64 {
+    pub fn cents(&self) -> i64 {
         1 + self.below(2_000_000) as i64
     }
 
@@ -90,7 +87,7 @@ impl World {
         let Some(one) = self.some() else {
             return self.arrive().await;
         };
-        match self.below(24) {
+        match self.below(25) {
             0..3 => self.arrive().await,
             3..5 => self.rename(one).await,
             5 => self.delete(one).await,
@@ -102,7 +99,8 @@ impl World {
             18..20 => self.opportunity(one).await,
             20..22 => self.moves().await,
             22 => self.task(one).await,
-            _ => self.visit(one).await,
+            23 => self.visit(one).await,
+            _ => self.erase(one).await,
         }
     }
 
@@ -134,10 +132,11 @@ impl World {
 
     /// A company that nobody knew of.
     async fn arrive(&mut self) {
-        let persona = self.model.records.len();
+        let persona = self.model.arrived;
         if persona == MOST {
             return;
         }
+        self.model.arrived += 1;
         let (source, id) = (SOURCES[persona % 2], format!("C{persona}"));
         let customer = self.send(Self::stated(source, &id, persona)).await;
         self.told(format!("{source}/{id} is {customer}"));
@@ -152,7 +151,7 @@ impl World {
     /// A record states to be another company than before, perhaps one we know.
     async fn rename(&mut self, number: i64) {
         let place = self.place(number);
-        let other = self.below(self.model.records.len());
+        let other = self.below(self.model.arrived);
         let before = self.model.records[place].persona;
         self.model.records[place].persona = other;
         if self.model.records[place].deleted || before == other || self.model.contradicts() {
@@ -272,6 +271,24 @@ impl World {
         assert_eq!(found, expected, "{}", self.story());
     }
 
+    /// A customer is erased: all records that are one with this one, and what names them.
+    async fn erase(&mut self, one: i64) {
+        let gone = self.model.together(one);
+        if 3 * gone.len() > self.model.records.len() {
+            return;
+        }
+        let request = EraseCustomerRequest {
+            name: format!("customers/{one}"),
+            ..EraseCustomerRequest::default()
+        };
+        let done = self.api.customers.erase_customer(request).await;
+        self.told(format!("{gone:?} are erased"));
+        let records = done.expect("an erasure").into_inner().records;
+        let story = self.story();
+        assert_eq!(usize::try_from(records).ok(), Some(gone.len()), "{story}");
+        self.model.erase(&gone);
+    }
+
     async fn put_fact(&mut self, source: &'static str, id: &str, fact: &Fact) {
         let cancelled = fact.gone && !fact.deleted;
         let kind = if fact.refund {
@@ -303,7 +320,7 @@ impl World {
     /// An order or refund, now and then of a party that has not come yet.
     async fn order(&mut self, one: i64) {
         let party = if self.below(6) == 0 {
-            let next = self.model.records.len();
+            let next = self.model.arrived;
             (SOURCES[next % 2], format!("C{next}"))
         } else {
             self.model.record(one).key.clone()
@@ -316,10 +333,8 @@ impl World {
             gone: false,
             deleted: false,
         };
-        let (source, id) = (
-            SOURCES[self.below(2)],
-            format!("T{}", self.model.facts.len()),
-        );
+        let (source, id) = (SOURCES[self.below(2)], format!("T{}", self.model.numbered));
+        self.model.numbered += 1;
         self.told(format!("{source}/{id}: {} of {:?}", fact.cents, fact.party));
         self.put_fact(source, &id, &fact).await;
     }
@@ -341,162 +356,5 @@ impl World {
             fact.cents
         ));
         self.put_fact(source, &id, &fact).await;
-    }
-
-    /// A lead of a customer by its address, or by what it says of itself.
-    async fn lead(&mut self, one: i64) {
-        let record = self.model.record(one);
-        let (persona, deleted) = (record.persona, record.deleted);
-        let mut alike = self.model.records.iter().filter(|r| r.persona == persona);
-        let together = self.model.together(one);
-        let told_by_name = !deleted && alike.all(|r| together.contains(&r.number) && !r.deleted);
-        let named = !told_by_name || self.below(2) == 0;
-        // Who owns the customer is asked of what the crosswalk knows.
-        self.settle().await;
-        let lead = pb::Lead {
-            company: company(persona),
-            phones: vec![phone(persona)],
-            customer: if named {
-                format!("customers/{one}")
-            } else {
-                String::new()
-            },
-            ..pb::Lead::default()
-        };
-        let request = pb::CreateLeadRequest {
-            lead: Some(lead),
-            ..pb::CreateLeadRequest::default()
-        };
-        let made = self.sales.leads.create_lead(request).await;
-        let made = made.expect("a lead").into_inner();
-        self.told(format!(
-            "{} of {one}: named={named} at {}",
-            made.name, made.customer
-        ));
-        let story = self.story();
-        let holder = format!("customers/{}", self.model.holder(one));
-        assert_eq!(made.current_customer, holder, "{story}");
-        let address = name_of(&made.customer);
-        if named {
-            assert_eq!(address, one, "{story}");
-        } else {
-            // It stands at a record that says what the lead says, and goes where that goes.
-            assert_eq!(made.match_result(), pb::lead::MatchResult::Known, "{story}");
-            assert_eq!(self.model.record(address).persona, persona, "{story}");
-        }
-        assert_eq!(made.owner, self.model.owner(one).unwrap_or(""), "{story}");
-        self.model.leads.push(Attached {
-            name: made.name,
-            address,
-            owner: made.owner,
-        });
-    }
-
-    async fn opportunity(&mut self, one: i64) {
-        let (cents, owner) = (self.cents(), format!("users/o{}", self.below(5)));
-        let opportunity = pb::Opportunity {
-            display_name: format!("第 {} 号商机", self.model.sales.len()),
-            customer: format!("customers/{one}"),
-            amount: Some(money(cents)),
-            close_date: Some(Date {
-                year: 2026,
-                month: 12,
-                day: 31,
-            }),
-            owner: owner.clone(),
-            ..pb::Opportunity::default()
-        };
-        let request = pb::CreateOpportunityRequest {
-            opportunity: Some(opportunity),
-            ..pb::CreateOpportunityRequest::default()
-        };
-        let made = self.sales.opportunities.create_opportunity(request).await;
-        let made = made.expect("an opportunity").into_inner();
-        self.told(format!("{} of {one}", made.name));
-        self.model.sales.push(Sale {
-            name: made.name,
-            address: one,
-            outcome: 1,
-            probability: 10,
-            cents,
-            owner,
-        });
-    }
-
-    /// An opportunity goes on, is won, lost, or open again.
-    async fn moves(&mut self) {
-        let count = self.model.sales.len();
-        if count == 0 {
-            return;
-        }
-        let place = self.below(count);
-        let (name, outcome, stage) = {
-            let sale = &self.model.sales[place];
-            // On, or back again.
-            let stage = if sale.probability == 20 {
-                "discovery"
-            } else {
-                "contact"
-            };
-            (sale.name.clone(), sale.outcome, stage)
-        };
-        let now = match (outcome, self.below(3)) {
-            (1, 0) => self.sales.advance(&name, stage).await,
-            (1, 1) => self.sales.lose(&name).await,
-            (1, _) => self.sales.win(&name).await,
-            _ => self.sales.reopen(&name, "discovery").await,
-        };
-        let sale = &mut self.model.sales[place];
-        sale.outcome = now.outcome;
-        sale.probability = i64::from(now.probability);
-        self.told(format!("{name} is {:?} in {}", now.outcome(), now.stage));
-    }
-
-    async fn task(&mut self, one: i64) {
-        self.settle().await;
-        let owner = self.model.owner(one).map(str::to_owned);
-        let task = pb::Task {
-            subject: "回访".to_owned(),
-            customer: format!("customers/{one}"),
-            owner: if owner.is_some() { "" } else { "users/o9" }.to_owned(),
-            due_time: Some(noon(AS_OF + 400)),
-            ..pb::Task::default()
-        };
-        let request = pb::CreateTaskRequest {
-            task: Some(task),
-            ..pb::CreateTaskRequest::default()
-        };
-        let made = self.sales.tasks.create_task(request).await;
-        let made = made.expect("a task").into_inner();
-        self.told(format!("{} of {one}", made.name));
-        let owner = owner.unwrap_or_else(|| "users/o9".to_owned());
-        assert_eq!(made.owner, owner, "{}", self.story());
-        self.model.tasks.push(Attached {
-            name: made.name,
-            address: one,
-            owner,
-        });
-    }
-
-    async fn visit(&mut self, one: i64) {
-        let activity = pb::Activity {
-            kind: pb::activity::Kind::Visit.into(),
-            customer: format!("customers/{one}"),
-            activity_time: Some(noon(AS_OF - 10)),
-            text: "上门拜访".to_owned(),
-            ..pb::Activity::default()
-        };
-        let request = pb::CreateActivityRequest {
-            activity: Some(activity),
-            ..pb::CreateActivityRequest::default()
-        };
-        let made = self.sales.activities.create_activity(request).await;
-        let made = made.expect("an activity").into_inner();
-        self.told(format!("{} of {one}", made.name));
-        self.model.visits.push(Attached {
-            name: made.name,
-            address: one,
-            owner: String::new(),
-        });
     }
 }
