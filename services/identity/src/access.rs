@@ -245,6 +245,7 @@ pub(crate) const ROLES: &[Role] = &[
             "identity.access.follow",
             "identity.auditEvents.deliver",
             "identity.directories.sync",
+            "identity.directoryLinks.list",
             "identity.tokens.exchange",
         ],
         field_classes: &[Public],

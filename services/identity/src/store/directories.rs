@@ -64,6 +64,23 @@ pub(crate) async fn get(
     .transpose()
 }
 
+/// The link of an org unit or user in a directory.
+pub(crate) async fn of_resource(
+    conn: &mut Conn,
+    directory: &str,
+    kind: LinkKind,
+    resource: &str,
+) -> Result<Option<Link>, Failure> {
+    conn.fetch_optional(
+        "SELECT kind, external_id, resource, round, gone FROM directory_links \
+         WHERE directory = $1 AND kind = $2 AND resource = $3",
+        args![directory, kind.number(), resource],
+    )
+    .await?
+    .map(|row| link(&row))
+    .transpose()
+}
+
 /// Adds a link. A resource is linked once.
 pub(crate) async fn insert(tx: &mut Tx, directory: &str, link: &Link) -> Result<(), Failure> {
     let inserted = tx

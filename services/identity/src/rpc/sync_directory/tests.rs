@@ -279,6 +279,7 @@ async fn departments_move_and_are_never_below_themselves() {
             parent: "directories/wecom".into(),
             page_size: 2,
             page_token: token,
+            resource: String::new(),
         };
         let first = list_directory_links::run(&house.core, &house.admin(), pages(String::new()))
             .await
@@ -293,6 +294,63 @@ async fn departments_move_and_are_never_below_themselves() {
         assert_eq!((first.links.len(), rest.links.len()), (2, 1));
         assert_eq!(rest.links[0].resource, "orgUnits/wecom-3");
         assert!(rest.next_page_token.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_a_user_is_in_a_directory_is_asked_by_his_name() {
+    on_both(async |house: &House| {
+        house.user("zhangsan", "").await;
+        let team = vec![
+            department("1", "", "甲"),
+            member("zhangsan", "张三", &["1"]),
+            member("10086", "李四", &["1"]),
+            member("Leaver", "王五", &["1"]),
+        ];
+        sync(house, team).await;
+        sync(house, vec![leaver("Leaver")]).await;
+        let asked = |directory: &str, resource: &str, token: &str| pb::ListDirectoryLinksRequest {
+            parent: format!("directories/{directory}"),
+            page_size: 1,
+            page_token: token.into(),
+            resource: resource.into(),
+        };
+        let grant = house.service("service-connector", "identity.directoryLinks.list");
+        for (directory, resource, expected) in [
+            // The id is taken by somebody else, who is nobody there.
+            ("wecom", "users/zhangsan", None),
+            ("wecom", "users/zhangsan.wecom", Some(("zhangsan", false))),
+            ("wecom", "users/wecom-10086", Some(("10086", false))),
+            ("wecom", "users/leaver", Some(("Leaver", true))),
+            ("wecom", "orgUnits/wecom-1", Some(("1", false))),
+            ("wecom", "users/wecom-1", None),
+            ("dingtalk", "users/wecom-10086", None),
+        ] {
+            let request = asked(directory, resource, "");
+            let found = list_directory_links::run(&house.core, &grant, request).await;
+            let found = found.unwrap();
+            assert!(found.next_page_token.is_empty());
+            let links: Vec<_> = found.links.iter().collect();
+            let told = links.iter().map(|l| (l.external_id.as_str(), l.gone));
+            assert_eq!(
+                told.collect::<Vec<_>>(),
+                Vec::from_iter(expected),
+                "{resource}"
+            );
+            assert!(links.iter().all(|l| l.resource == resource));
+        }
+        for (resource, token, field) in [
+            ("zhangsan", "", "resource"),
+            ("groups/zhangsan", "", "resource"),
+            ("users/", "", "resource"),
+            ("users/lisi", "00", "page_token"),
+            ("users/lisi", "322f7a", "page_token"),
+        ] {
+            let request = asked("wecom", resource, token);
+            let wrong = list_directory_links::run(&house.core, &grant, request).await;
+            assert_eq!(wrong.unwrap_err().violations[0].field, field, "{resource}");
+        }
     })
     .await;
 }
