@@ -1,6 +1,8 @@
 //! Notices and robot messages: once, as they are, to those who can be reached.
 
-use jinke_sdk::{Connector as _, Message, SendErrorKind, TextFormat, testing::Fault};
+use jinke_sdk::{
+    Connector as _, Message, SendErrorKind, TextFormat, outbound::MEMBER, testing::Fault,
+};
 use serde_json::json;
 
 use crate::support::Dingtalk;
@@ -50,6 +52,20 @@ async fn notices_and_robot_messages_arrive_as_they_are() {
         dingtalk.simulator.group()[0]["markdown"]["text"],
         json!("**星河电子** 已 7 天未跟进")
     );
+}
+
+#[tokio::test]
+async fn a_member_who_is_called_like_the_robot_is_a_member() {
+    let dingtalk = Dingtalk::start(0).await;
+    dingtalk
+        .simulator
+        .member("robot", "罗伯特", &[20], json!({}));
+    let connector = dingtalk.dingtalk();
+    let outbound = connector.outbound().unwrap();
+    let to = format!("{MEMBER}robot");
+    outbound.send(&message(&to, "请回访")).await.unwrap();
+    assert_eq!(dingtalk.simulator.notices()[0].0, "robot");
+    assert!(dingtalk.simulator.group().is_empty());
 }
 
 #[tokio::test]

@@ -39,9 +39,22 @@ impl Dingtalk {
         if rows > 0 {
             simulator.seed(rows);
         }
-        let url = simulator.server().url().to_owned();
+        let config = Self::config(simulator.server().url());
+        Self {
+            simulator,
+            config,
+            added: AtomicUsize::new(70_000),
+        }
+    }
+
+    /// The connector alone, to a simulator of another process.
+    pub fn at(url: &str) -> DingtalkConnector {
+        DingtalkConnector::new(Self::config(url)).expect("settings that can be used")
+    }
+
+    fn config(url: &str) -> DingtalkConfig {
         let envelope = Envelope::new(CALLBACK_TOKEN, CALLBACK_KEY, APP_KEY);
-        let config = DingtalkConfig {
+        DingtalkConfig {
             agent_id: Some(AGENT_ID),
             robot: Some((ROBOT_TOKEN.to_owned(), ROBOT_SECRET.to_owned())),
             operator: OPERATOR.to_owned(),
@@ -66,12 +79,7 @@ impl Dingtalk {
                 burst: 10_000,
                 concurrency: 8,
             },
-            ..DingtalkConfig::new("dingtalk", &url, &url, APP_KEY, APP_SECRET)
-        };
-        Self {
-            simulator,
-            config,
-            added: AtomicUsize::new(70_000),
+            ..DingtalkConfig::new("dingtalk", url, url, APP_KEY, APP_SECRET)
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jinke_kingdee::{
     KingdeeConfig, KingdeeConnector, Proof,
-    simulator::{ACCOUNT, APP_ID, APP_SECRET, NOW, PASSWORD, Simulator, USER},
+    simulator::{ACCOUNT, APP_ID, APP_SECRET, NOW, PASSWORD, PATH, Simulator, USER},
 };
 use jinke_sdk::{
     Connector,
@@ -28,7 +28,17 @@ impl Kingdee {
     pub async fn start(customers: usize) -> Self {
         let simulator = Simulator::start().await.expect("a port");
         simulator.seed(customers);
-        let config = KingdeeConfig {
+        let config = Self::config(simulator.server().url());
+        Self { simulator, config }
+    }
+
+    /// The connector alone, to a simulator of another process.
+    pub fn at(url: &str) -> KingdeeConnector {
+        KingdeeConnector::new(Self::config(url)).expect("settings that can be used")
+    }
+
+    fn config(url: &str) -> KingdeeConfig {
+        KingdeeConfig {
             proof: Proof::Session,
             password: PASSWORD.to_owned(),
             page_rows: 12,
@@ -50,9 +60,15 @@ impl Kingdee {
                 burst: 10_000,
                 concurrency: 8,
             },
-            ..KingdeeConfig::new("k3", &simulator.url(), ACCOUNT, USER, APP_ID, APP_SECRET)
-        };
-        Self { simulator, config }
+            ..KingdeeConfig::new(
+                "k3",
+                &format!("{url}{PATH}"),
+                ACCOUNT,
+                USER,
+                APP_ID,
+                APP_SECRET,
+            )
+        }
     }
 
     pub async fn signed(customers: usize) -> Self {

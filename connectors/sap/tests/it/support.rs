@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jinke_sap::{
     Proof, SapConfig, SapConnector,
-    simulator::{CLIENT, NOW, SECRET, Simulator},
+    simulator::{CLIENT, NOW, PATH, SECRET, Simulator},
 };
 use jinke_sdk::{
     Connector,
@@ -28,12 +28,22 @@ impl Sap {
     pub async fn start(partners: usize) -> Self {
         let simulator = Simulator::start().await.expect("a port");
         simulator.seed(partners);
+        let config = Self::config(simulator.server().url());
+        Self { simulator, config }
+    }
+
+    /// The connector alone, to a simulator of another process.
+    pub fn at(url: &str) -> SapConnector {
+        SapConnector::new(Self::config(url)).expect("settings that can be used")
+    }
+
+    fn config(url: &str) -> SapConfig {
         let proof = Proof::Client {
-            token_url: simulator.token_url(),
+            token_url: format!("{url}/oauth/token"),
             id: CLIENT.to_owned(),
             secret: SECRET.to_owned(),
         };
-        let config = SapConfig {
+        SapConfig {
             page_rows: 30,
             private_network: true,
             overlap: Duration::from_secs(10),
@@ -53,9 +63,8 @@ impl Sap {
                 burst: 10_000,
                 concurrency: 8,
             },
-            ..SapConfig::new("s4", &simulator.url(), proof)
-        };
-        Self { simulator, config }
+            ..SapConfig::new("s4", &format!("{url}{PATH}"), proof)
+        }
     }
 
     pub fn sap(&self) -> SapConnector {

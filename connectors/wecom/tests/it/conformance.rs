@@ -29,6 +29,17 @@ async fn resumes_when_dropped_at_every_request() {
 }
 
 #[tokio::test]
+async fn killed_child() {
+    conformance::killed_child(|url| Box::new(Wecom::at(url))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resumes_when_killed_at_every_request() {
+    let test = "conformance::killed_child";
+    conformance::resumes_when_killed_at_every_request(&subject().await, test).await;
+}
+
+#[tokio::test]
 async fn survives_every_fault_at_every_request() {
     conformance::survives_every_fault_at_every_request(&subject().await).await;
 }

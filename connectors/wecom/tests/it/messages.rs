@@ -1,6 +1,8 @@
 //! Messages out: they arrive once, as they are, to those who can be reached.
 
-use jinke_sdk::{Connector as _, Message, SendErrorKind, TextFormat, testing::Fault};
+use jinke_sdk::{
+    Connector as _, Message, SendErrorKind, TextFormat, outbound::MEMBER, testing::Fault,
+};
 use serde_json::json;
 
 use crate::support::Wecom;
@@ -31,6 +33,9 @@ async fn text_and_markdown_arrive_as_they_are() {
         ..message("k2", "party:2", "**星河电子** 已 7 天未跟进")
     };
     outbound.send(&markdown).await.unwrap();
+    // As the runner addresses a member.
+    let member = message("k3", &format!("{MEMBER}lisi"), "请回访");
+    outbound.send(&member).await.unwrap();
     let arrived = wecom.simulator.messages();
     assert_eq!(arrived[0]["touser"], json!("zhangsan"));
     assert_eq!(arrived[0]["text"]["content"], json!("请跟进：深圳星河电子"));
@@ -39,6 +44,7 @@ async fn text_and_markdown_arrive_as_they_are() {
         arrived[1]["markdown"]["content"],
         json!("# 商机提醒\n**星河电子** 已 7 天未跟进")
     );
+    assert_eq!(arrived[2]["touser"], json!("lisi"));
 }
 
 #[tokio::test]

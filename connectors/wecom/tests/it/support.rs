@@ -32,9 +32,23 @@ impl Wecom {
     pub async fn start(contacts: usize) -> Self {
         let simulator = Simulator::start().await.expect("a port");
         simulator.seed(contacts);
-        let url = simulator.server().url().to_owned();
+        let config = Self::config(simulator.server().url());
+        Self {
+            simulator,
+            config,
+            // Beyond every third: contacts without an organization.
+            added: AtomicUsize::new(70_000),
+        }
+    }
+
+    /// The connector alone, to a simulator of another process.
+    pub fn at(url: &str) -> WecomConnector {
+        WecomConnector::new(Self::config(url)).expect("settings that can be used")
+    }
+
+    fn config(url: &str) -> WecomConfig {
         let envelope = Envelope::new(CALLBACK_TOKEN, CALLBACK_KEY, CORP_ID);
-        let config = WecomConfig {
+        WecomConfig {
             agent_id: Some(AGENT_ID),
             callback: Some(envelope.expect("keys")),
             page_rows: 15,
@@ -55,13 +69,7 @@ impl Wecom {
                 burst: 10_000,
                 concurrency: 8,
             },
-            ..WecomConfig::new("wecom", &url, CORP_ID, SECRET)
-        };
-        Self {
-            simulator,
-            config,
-            // Beyond every third: contacts without an organization.
-            added: AtomicUsize::new(70_000),
+            ..WecomConfig::new("wecom", url, CORP_ID, SECRET)
         }
     }
 
