@@ -1,4 +1,5 @@
-//! Where departments and members go: the identity service.
+//! Where departments and members go, and who knows which of our users is which member: the identity
+//! service.
 
 use std::time::Duration;
 
@@ -22,6 +23,20 @@ const MAX_ENTRIES: usize = 500;
 /// nothing.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Who a user is in a directory is a question of one row; a message waits for it.
+const QUESTION: Duration = Duration::from_secs(10);
+
+/// Who one of our users is in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// The member with this id of the directory's own.
+    Member(String),
+    /// A member who is gone.
+    Gone,
+    /// No member of it is this user.
+    Nobody,
+}
+
 /// Why entries were not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -37,6 +52,9 @@ pub trait DirectoryDoor: Send + Sync {
     /// Takes entries of one connection, parents before children. Taking one again changes
     /// nothing. How many were taken.
     async fn deliver(&self, source: &str, entries: &[DirectoryEntry]) -> Result<u64, Refused>;
+
+    /// Who a user, `users/…`, is in the directory of a source.
+    async fn member(&self, source: &str, user: &str) -> Result<Membership, Status>;
 }
 
 /// The identity service.
@@ -92,6 +110,30 @@ where
             taken += (some.len() - told.skipped.len().min(some.len())) as u64;
         }
         Ok(taken)
+    }
+
+    async fn member(&self, source: &str, user: &str) -> Result<Membership, Status> {
+        let mut request = tonic::Request::new(pb::ListDirectoryLinksRequest {
+            parent: format!("directories/{source}"),
+            resource: user.to_owned(),
+            ..pb::ListDirectoryLinksRequest::default()
+        });
+        request.set_timeout(QUESTION);
+        let mut client = self.0.clone();
+        // The deadline is sent along too; this one also ends a call whose connection is dead.
+        let answer = tokio::time::timeout(
+            QUESTION + Duration::from_secs(5),
+            client.list_directory_links(request),
+        );
+        let late = || Status::deadline_exceeded("the identity service did not answer in time");
+        let answer = answer.await.unwrap_or_else(|_| Err(late()))?;
+        // Looked at again: a service that does not know the filter answers with everybody.
+        let mut links = answer.into_inner().links.into_iter();
+        Ok(match links.find(|link| link.resource == user) {
+            None => Membership::Nobody,
+            Some(link) if link.gone => Membership::Gone,
+            Some(link) => Membership::Member(link.external_id),
+        })
     }
 }
 

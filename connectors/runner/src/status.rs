@@ -40,7 +40,14 @@ pub fn document() -> String {
          writes our simulator, against which the connector is tested; no real server was at hand |\n\
          | documentation only | written by the vendor's documentation and tested against our \
          simulator of it only |\n\
-         | unverified | nothing of it was compared with the vendor |\n",
+         | unverified | nothing of it was compared with the vendor |\n\n\
+         A message is for somebody in the connector's own words, or for one of our users, \
+         `users/…`. A connector with a part of the kind directory then reaches the member whom the \
+         directory of the connection's source ties to the user at the time of sending (`jinke` \
+         makes the ids of users, so they are not always those of members): pull the directory and \
+         send the messages over one connection, or over two with one source. Without a link, or \
+         when the member is gone, the delivery fails with `RECIPIENT_NOT_LINKED` and nobody gets \
+         it. `log` and `webhook` keep no directory; they are told the name, `users/…`.\n",
     );
     for kind in kinds() {
         let spec = &kind.spec;

@@ -15,6 +15,7 @@ mod keep;
 mod listen;
 mod outbox;
 mod pull;
+mod recipient;
 mod rows;
 mod run;
 mod sweep;

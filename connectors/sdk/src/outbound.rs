@@ -24,6 +24,9 @@ pub const MAX_MESSAGE_CHARS: usize = 20_000;
 pub const MAX_TITLE_CHARS: usize = 200;
 /// A recipient is at most this many characters.
 pub const MAX_RECIPIENT_CHARS: usize = 256;
+/// Begins a recipient who is a member of the connector's directory, by his id there. Whatever
+/// stands behind it is that id: a member who is called like a group is still a member.
+pub const MEMBER: &str = "user:";
 /// The state between two steps is at most this many bytes of JSON.
 pub const MAX_PUSH_STATE_BYTES: usize = 65_536;
 /// A push takes at most this many steps.
@@ -45,7 +48,9 @@ pub enum TextFormat {
 pub struct Message {
     /// The same for every attempt and never for another message; up to 64 of `a-z A-Z 0-9 -`.
     pub key: String,
-    /// Whom, in the connector's own words (its `spec` documents them): a user id, a group.
+    /// Whom, in the connector's own words (its `spec` documents them): a user id, a group. A
+    /// connector that keeps a directory also takes [`MEMBER`] and a member's id: so the runner
+    /// addresses one of our users. One that keeps none is given the user's name, `users/…`.
     pub recipient: String,
     /// May be empty; at most [`MAX_TITLE_CHARS`].
     pub title: String,

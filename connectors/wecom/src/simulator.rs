@@ -26,7 +26,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jinke_sdk::testing::FakeServer;
+use jinke_sdk::testing::{FakeServer, Fault};
 use jinke_types::{Clock, Entropy, OsEntropy, SystemClock};
 use serde_json::{Value, json};
 
@@ -118,6 +118,11 @@ impl Simulator {
     /// The server, to script faults of the network.
     pub const fn server(&self) -> &FakeServer {
         &self.server
+    }
+
+    /// The next request is done and its answer lost; requests are counted from here on.
+    pub fn lose_answer(&self) {
+        self.server.script([(1, Fault::Lost)]);
     }
 
     /// The next calls that carry a token answer with these codes, one each: 45009 throttled,

@@ -13,10 +13,10 @@ use jinke_sdk::{
 use jinke_store::lease;
 use jinke_types::{Code, Failure};
 
-use super::keep::Led;
+use super::{keep::Led, recipient};
 use crate::{
     core::Sealer,
-    domain::{DeadLetter, DeliveryState, LetterKind, Payload},
+    domain::{Connection, DeadLetter, DeliveryState, LetterKind, Payload},
     problem::Problem,
     store::{connections, deliveries, letters},
 };
@@ -40,7 +40,7 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
         }
         let sealer = core.sealer(&connection)?;
         let connector = core.open(&connection);
-        attempt(led, &sealer, connector, (delivery, connection.revision)).await?;
+        attempt(led, &sealer, connector, (delivery, &connection)).await?;
     }
 }
 
@@ -48,8 +48,9 @@ async fn attempt(
     led: &Led,
     sealer: &Sealer,
     connector: Result<Arc<dyn Connector>, Failure>,
-    (mut delivery, revision): (deliveries::Stored, i64),
+    (mut delivery, connection): (deliveries::Stored, &Connection),
 ) -> Result<(), Failure> {
+    let revision = connection.revision;
     let cut = delivery
         .error
         .as_ref()
@@ -65,7 +66,7 @@ async fn attempt(
         let error = not_offered("this connector sends nothing");
         return ended(led, (delivery, revision), Err(error)).await;
     };
-    let opened = sealer.open_delivery(delivery.clone())?;
+    let mut opened = sealer.open_delivery(delivery.clone())?;
     let message = matches!(opened.payload, Payload::Message(_));
     if cut && message && !outbound.repeats_by_key() {
         let failure = Failure::new(
@@ -77,6 +78,12 @@ async fn attempt(
         return ended(led, (delivery, revision), Err(error)).await;
     }
     delivery.attempts += 1;
+    // Nothing has left yet: a process that dies in the asking has sent nothing.
+    if let Payload::Message(message) = &mut opened.payload
+        && let Err(error) = recipient::resolve(&led.core, connection, message).await
+    {
+        return ended(led, (delivery, revision), Err(error)).await;
+    }
     delivery.error = Some(Problem {
         code: tonic::Code::Unknown.into(),
         reason: UNDER_WAY.to_owned(),

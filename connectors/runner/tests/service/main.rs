@@ -6,6 +6,7 @@ mod configure;
 mod leading;
 mod middle;
 mod outbound;
+mod recipients;
 #[cfg(feature = "rigs")]
 mod rigs;
 mod runs;

@@ -1,6 +1,7 @@
 //! A foreign system, a customer service, and the service between them.
 
 mod customers;
+mod directory;
 mod system;
 
 use std::{
@@ -20,17 +21,20 @@ use jinke_runner::{
     store::MIGRATIONS,
     work,
 };
+use jinke_sdk::{Part, PartKind, Verification};
 use jinke_store::{Database, keys::KeyRing, testing};
 use jinke_types::{Caller, Clock, FieldMask, OsEntropy, RowScope, SystemClock};
 use tokio::task::JoinHandle;
 
 pub use customers::FakeDoor;
+pub use directory::FakeDirectory;
 pub use system::{Demo, State, TOKEN, record, system};
 
 /// The service over one database.
 pub struct World {
     pub api: Api,
     pub door: FakeDoor,
+    pub directory: FakeDirectory,
     pub system: Arc<Mutex<State>>,
     pub name: String,
     tasks: Vec<JoinHandle<()>>,
@@ -61,8 +65,29 @@ pub fn limits() -> Limits {
 
 /// A replica over a database; those over one share its keys.
 pub fn replica(db: &Database, ring: &Arc<KeyRing>, door: &FakeDoor, clock: Arc<dyn Clock>) -> Api {
+    replica_with(db, ring, (door, &FakeDirectory::default()), clock)
+}
+
+/// The same, with a directory to look at.
+fn replica_with(
+    db: &Database,
+    ring: &Arc<KeyRing>,
+    (door, directory): (&FakeDoor, &FakeDirectory),
+    clock: Arc<dyn Clock>,
+) -> Api {
     let mut all = kinds();
     all.push(kind::<Demo>());
+    // The same system as one that keeps a directory.
+    let mut chat = kind::<Demo>();
+    chat.spec.kind = "chat";
+    chat.spec.parts.push(Part {
+        name: "directory",
+        kind: PartKind::Directory,
+        about: "for tests",
+        verification: Verification::Unverified,
+        evidence: "none",
+    });
+    all.push(chat);
     let core = Core::new(Parts {
         db: db.clone(),
         ring: ring.clone(),
@@ -71,7 +96,7 @@ pub fn replica(db: &Database, ring: &Arc<KeyRing>, door: &FakeDoor, clock: Arc<d
         registry: Registry::new(all, vec![std::env::temp_dir()]),
         limits: limits(),
         door: Arc::new(door.clone()),
-        directory: None,
+        directory: Some(Arc::new(directory.clone())),
         numbers: Numbers::unregistered().unwrap(),
         shutdown: Shutdown::new(),
     });
@@ -97,11 +122,13 @@ impl World {
     pub fn with_clock(db: &Database, clock: Arc<dyn Clock>) -> Self {
         let ring = Arc::new(KeyRing::in_memory(&OsEntropy));
         let door = FakeDoor::default();
-        let api = replica(db, &ring, &door, clock);
+        let directory = FakeDirectory::default();
+        let api = replica_with(db, &ring, (&door, &directory), clock);
         let name = format!("{:?}-{}", db.engine(), api.core.holder());
         Self {
             api,
             door,
+            directory,
             system: system(&name),
             name,
             tasks: Vec::new(),

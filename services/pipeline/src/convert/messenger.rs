@@ -18,13 +18,8 @@ impl Messenger for RunnerPeer {
     async fn send(&self, connection: &str, message: &Message) -> Result<(), Failure> {
         let request = SendMessageRequest {
             name: connection.to_owned(),
-            // A connection knows our people by the ids of their users.
-            recipient: message
-                .recipient
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            // The whole name: only the connection's directory knows who the user is there.
+            recipient: message.recipient.clone(),
             title: message.title.clone(),
             text: message.text.clone(),
             markdown: false,
