@@ -144,7 +144,7 @@ impl Rule {
                 let result = program.execute(&bind(context, place, variables));
                 let values: Vec<_> = variables
                     .iter()
-                    .map(|v| (v.name, text(&value(context, place, v.name))))
+                    .map(|v| (v.name, shown(v.name, &value(context, place, v.name))))
                     .collect();
                 let error = match &result {
                     Ok(Value::Bool(_)) => None,
@@ -166,7 +166,7 @@ impl Rule {
         let mut seen = std::collections::BTreeSet::new();
         self.variables()
             .filter(|v| seen.insert(v.name))
-            .map(|v| (v.name, text(&value(context, place, v.name))))
+            .map(|v| (v.name, shown(v.name, &value(context, place, v.name))))
             .collect()
     }
 }
@@ -332,6 +332,22 @@ fn value(context: &Context<'_>, place: u32, name: &str) -> Value {
             Some(text) => string(text),
             None => Value::Null,
         },
+    }
+}
+
+/// Variables that conditions compare as whole millionths; people are shown the amount.
+const AMOUNTS: [&str; 4] = [
+    "net_revenue",
+    "window_net_revenue",
+    "clv_simple",
+    "clv_discounted",
+];
+
+/// The value of a variable for people; none when there is none.
+fn shown(name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Int(n) if AMOUNTS.contains(&name) => Some(number::text(i128::from(*n) * 1_000)),
+        other => text(other),
     }
 }
 

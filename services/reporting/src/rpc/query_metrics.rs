@@ -1,5 +1,7 @@
 //! `ListMeasures` and `QueryMetrics`.
 
+use std::collections::BTreeMap;
+
 use jinke_types::Failure;
 
 use super::{Api, excluded};
@@ -292,7 +294,9 @@ fn compute(
     ))
 }
 
-/// The groups of a period in order of their values, or of the first measure.
+/// The groups of a period and of the one it is compared with, in order of their values, or of the
+/// first measure. A group that is in one of the two only has nothing in the other: a customer who
+/// bought last year and not this year is what a comparison is asked for.
 fn groups(
     asked: &Asked,
     period: Period,
@@ -300,7 +304,18 @@ fn groups(
     before: Option<&Answer>,
     viewer: &Viewer,
 ) -> Vec<pb::MetricRow> {
-    let mut list: Vec<_> = now.groups.iter().collect();
+    let nothing: Vec<measures::Value> = asked
+        .question
+        .measures
+        .iter()
+        .map(|m| measures::aggregate(m, []))
+        .collect();
+    let mut both = BTreeMap::new();
+    for key in before.into_iter().flat_map(|b| b.groups.keys()) {
+        both.insert(key, &nothing);
+    }
+    both.extend(&now.groups);
+    let mut list: Vec<_> = both.into_iter().collect();
     if asked.by_value {
         // Stable: equal values stay in order of the dimensions. Nothing known comes last.
         list.sort_by_key(|(_, group)| {
@@ -310,7 +325,7 @@ fn groups(
     }
     list.into_iter()
         .map(|(key, group)| {
-            let compared = before.and_then(|b| b.groups.get(key)).map(Vec::as_slice);
+            let compared = before.map(|b| b.groups.get(key).unwrap_or(&nothing).as_slice());
             row(asked, period, key, group, compared, viewer)
         })
         .collect()

@@ -33,6 +33,9 @@ impl Fraction {
             Ordering::Less => Some(Self(-(&self.0 * &o.1), -(&self.1 * &o.0))),
         }
     }
+    pub fn at_least(&self, o: &Self) -> bool {
+        &self.0 * &o.1 >= &o.0 * &self.1
+    }
     /// The nearest billionth; of two equally near the even one.
     pub fn rounded(&self) -> i128 {
         let scaled = &self.0 * big(1_000_000_000);

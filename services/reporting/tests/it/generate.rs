@@ -101,10 +101,10 @@ pub fn frame(seed: u64) -> Frame {
                 dice.below(3) as u16
             },
             kind: match dice.below(20) {
-                0..13 => kind::ORDER,
-                13..16 => kind::REFUND,
-                16 => kind::INVOICE,
-                17 => kind::PAYMENT,
+                0..9 => kind::ORDER,
+                9..12 => kind::REFUND,
+                12..15 => kind::INVOICE,
+                15..18 => kind::PAYMENT,
                 18 => kind::RECEIVABLE,
                 _ => kind::TICKET,
             },

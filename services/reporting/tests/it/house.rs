@@ -94,9 +94,19 @@ fn grants() -> Grants {
     ])))
 }
 
-/// Notes the tasks that were made.
+/// A tag that was set (true) or taken back: customer, tag, which.
+pub type Tagged = (i64, String, bool);
+
+/// Notes the tasks that were made and the tags that were set and taken back.
 #[derive(Default)]
-pub struct Tasks(pub Mutex<Vec<NewTask>>);
+pub struct Tasks(pub Mutex<Vec<NewTask>>, pub Mutex<Vec<Tagged>>);
+
+impl Tasks {
+    fn tagged(&self, customer: i64, tag: &str, set: bool) {
+        let mut tags = self.1.lock().unwrap();
+        tags.push((customer, tag.to_owned(), set));
+    }
+}
 
 #[tonic::async_trait]
 impl Outside for Tasks {
@@ -108,10 +118,12 @@ impl Outside for Tasks {
         made.push(task);
         Ok(format!("tasks/{}", made.len() - 1))
     }
-    async fn add_tag(&self, _: i64, _: &str) -> Result<(), Failure> {
+    async fn add_tag(&self, customer: i64, tag: &str) -> Result<(), Failure> {
+        self.tagged(customer, tag, true);
         Ok(())
     }
-    async fn remove_tag(&self, _: i64, _: &str) -> Result<(), Failure> {
+    async fn remove_tag(&self, customer: i64, tag: &str) -> Result<(), Failure> {
+        self.tagged(customer, tag, false);
         Ok(())
     }
 }

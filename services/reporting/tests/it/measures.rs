@@ -1,12 +1,14 @@
 //! Every measure equals the oracle; rows add up; retention and churn are one.
 
-use chrono::NaiveDate;
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 use jinke_reporting::{
     calendar::{Period, Zone},
+    facts::kind,
     measures::{self, Context, profile::profiles, registry::MEASURES},
     number::ONE,
-    parameters::{Parameters, Population},
+    parameters::{Parameters, Population, Scoring},
     query::{self, Question},
 };
 
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// Histories looked at.
-const HISTORIES: u64 = 250;
+const HISTORIES: u64 = 400;
 
 fn parameters(dice: &Dice) -> Parameters {
     let mut p = Parameters::default();
@@ -33,12 +35,35 @@ fn parameters(dice: &Dice) -> Parameters {
     p.lifetime_years = [3 * ONE, ONE / 3][dice.below(2) as usize];
     p.rfm_months = [12, 5, 7][dice.below(3) as usize];
     p.loyal_orders = 3;
+    p.basis = [
+        kind::ORDER,
+        kind::ORDER,
+        kind::ORDER,
+        kind::INVOICE,
+        kind::PAYMENT,
+    ][dice.below(5) as usize];
+    (p.dormant_months, p.lost_months) = [(3, 12), (1, 2), (6, 9), (4, 4)][dice.below(4) as usize];
+    p.new_months = [3, 1, 12][dice.below(3) as usize];
+    if dice.chance(40) {
+        p.scoring = thresholds(dice);
+    }
     p.population = [
         Population::Organizations,
         Population::All,
         Population::Persons,
     ][dice.below(3) as usize];
     p
+}
+
+/// Limits on which generated values lie exactly now and then.
+fn thresholds(dice: &Dice) -> Scoring {
+    let days = [10, 30, 90, 180][dice.below(4) as usize];
+    let unit = [ONE, 100 * ONE, 250 * ONE + ONE / 3][dice.below(3) as usize];
+    Scoring::Thresholds {
+        recency: [2 * days, days, days / 2, days / 5],
+        frequency: [[1, 2, 3, 4], [2, 4, 6, 9], [1, 2, 4, 20]][dice.below(3) as usize],
+        monetary: [unit, 2 * unit, 10 * unit, 40 * unit],
+    }
 }
 
 fn period(dice: &Dice) -> Period {
@@ -59,6 +84,7 @@ fn period(dice: &Dice) -> Period {
 #[test]
 fn every_measure_equals_the_oracle() {
     let mut known = std::collections::BTreeMap::new();
+    let mut scored = BTreeSet::new();
     for seed in 0..HISTORIES {
         let dice = Dice::new(seed ^ 0xA5A5);
         let (frame, p, period) = (frame(seed), parameters(&dice), period(&dice));
@@ -96,6 +122,10 @@ fn every_measure_equals_the_oracle() {
                 .rfm
                 .map(|x| (x.r, x.f, x.m, profile.points.unwrap(), profile.grade));
             let right = right.map(|x| (x.r, x.f, x.m, x.points, x.grade));
+            if let Some((r, f, m, ..)) = right {
+                let fixed = p.scoring != Scoring::Quantiles;
+                scored.extend([(fixed, 'R', r), (fixed, 'F', f), (fixed, 'M', m)]);
+            }
             assert_eq!(got, right, "history {seed}, customer {place}");
             assert_eq!(
                 profile.clv_simple,
@@ -109,10 +139,12 @@ fn every_measure_equals_the_oracle() {
             );
         }
     }
+    // Every score was given, by quantiles and by fixed limits.
+    assert_eq!(scored.len(), 30, "{scored:?}");
     // A test whose answers are all empty would prove nothing.
     for measure in MEASURES {
         assert!(
-            known[measure.id] > HISTORIES / 12,
+            known[measure.id] > HISTORIES / 20,
             "{}: {known:?}",
             measure.id
         );
@@ -188,57 +220,4 @@ fn retention_and_churn_of_a_cohort_are_one() {
             assert_eq!(a + b, den);
         }
     }
-}
-
-#[test]
-fn warnings_come_on_the_day_they_are_due() {
-    use jinke_reporting::{
-        churn::{self, Sign},
-        facts::{Customer, Frame, Transaction, kind},
-    };
-    use jinke_types::Timestamp;
-    // An order on the last day of November in China, which is still the 29th or already the 1st
-    // elsewhere; three months later is the last day of February.
-    let order = Transaction {
-        id: 1,
-        customer: 0,
-        source: 0,
-        currency: 0,
-        kind: kind::ORDER,
-        cancelled: false,
-        has_amount: true,
-        nanos: 0,
-        units: 10,
-        time: Timestamp::parse("2025-11-30T15:59:59Z").unwrap(),
-    };
-    let frame = Frame {
-        customers: vec![Customer {
-            id: 1,
-            ..Customer::default()
-        }],
-        transactions: vec![order],
-        currencies: vec!["CNY".to_owned()],
-        ..Frame::default()
-    };
-    let warned = |zone: &str, day: &str| {
-        let p = Parameters {
-            zone: Zone::parse(zone).unwrap(),
-            ..Parameters::default()
-        };
-        let day: NaiveDate = day.parse().unwrap();
-        let period = Period {
-            start: day,
-            end: day,
-        };
-        let found = churn::reasons(&Context::new(&frame, &p, period), 0);
-        found.iter().any(|r| r.sign == Sign::NoOrder)
-    };
-    assert!(!warned("Asia/Shanghai", "2026-02-27"));
-    assert!(warned("Asia/Shanghai", "2026-02-28"));
-    // In Kiritimati it was 1 December already.
-    assert!(!warned("Pacific/Kiritimati", "2026-02-28"));
-    assert!(warned("Pacific/Kiritimati", "2026-03-01"));
-    // Lost customers are no warning any more.
-    assert!(warned("Asia/Shanghai", "2026-11-29"));
-    assert!(!warned("Asia/Shanghai", "2026-11-30"));
 }

@@ -4,12 +4,12 @@
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use jinke_reporting::{
-    facts::{Frame, Interaction, Outcome, Transaction},
-    parameters::Parameters,
+    facts::{Frame, Interaction, Transaction},
+    parameters::{Parameters, Scoring},
 };
 use jinke_types::Timestamp;
 
-use crate::fraction::{Fraction, big};
+use crate::fraction::Fraction;
 
 /// The facts with what is asked of them.
 pub struct Oracle<'a> {
@@ -52,14 +52,14 @@ impl Oracle<'_> {
             .with_timezone(&self.zone)
             .date_naive()
     }
-    fn within(&self, t: Timestamp) -> bool {
+    pub fn within(&self, t: Timestamp) -> bool {
         (self.start..=self.end).contains(&self.day(t))
     }
-    fn of(&self, customer: u32) -> Vec<&Transaction> {
+    pub fn of(&self, customer: u32) -> Vec<&Transaction> {
         let all = self.frame.transactions.iter();
         all.filter(|t| t.customer == customer).collect()
     }
-    fn orders(&self, customer: u32) -> Vec<&Transaction> {
+    pub fn orders(&self, customer: u32) -> Vec<&Transaction> {
         let mut list = self.of(customer);
         list.retain(|t| self.is_order(t));
         list
@@ -80,7 +80,7 @@ impl Oracle<'_> {
         let amount = if refund { -amount.abs() } else { amount };
         self.converted(amount, t.currency)
     }
-    fn converted(&self, amount: i128, currency: u16) -> Option<i128> {
+    pub fn converted(&self, amount: i128, currency: u16) -> Option<i128> {
         let code = &self.frame.currencies[usize::from(currency)];
         if *code == self.p.currency {
             return Some(amount);
@@ -92,7 +92,7 @@ impl Oracle<'_> {
                 .rounded(),
         )
     }
-    fn counts(&self, customer: u32) -> bool {
+    pub fn counts(&self, customer: u32) -> bool {
         self.p
             .counts(self.frame.customers[customer as usize].person)
     }
@@ -101,7 +101,7 @@ impl Oracle<'_> {
             .filter(|c| self.counts(*c))
             .collect()
     }
-    fn interactions(&self, customer: u32) -> Vec<&Interaction> {
+    pub fn interactions(&self, customer: u32) -> Vec<&Interaction> {
         let all = self.frame.interactions.iter();
         all.filter(|i| i.customer == customer).collect()
     }
@@ -183,12 +183,30 @@ impl Oracle<'_> {
             .into_iter()
             .filter_map(|c| self.rfm(c))
             .collect();
-        let score = |worse: &dyn Fn(&(i64, i64, i128)) -> bool| {
+        let fifth = |worse: &dyn Fn(&(i64, i64, i128)) -> bool| {
             1 + (5 * all.iter().filter(|o| worse(o)).count() / all.len()) as i32
         };
-        let r = score(&|o| o.0 > mine.0);
-        let f = score(&|o| o.1 < mine.1);
-        let m = score(&|o| o.2 < mine.2);
+        // The best score whose limit is reached.
+        let best = |reached: &dyn Fn(usize) -> bool| {
+            let found = (0..4_usize).rev().find(|n| reached(*n));
+            found.map_or(1, |n| n as i32 + 2)
+        };
+        let (r, f, m) = match &self.p.scoring {
+            Scoring::Quantiles => (
+                fifth(&|o| o.0 > mine.0),
+                fifth(&|o| o.1 < mine.1),
+                fifth(&|o| o.2 < mine.2),
+            ),
+            Scoring::Thresholds {
+                recency,
+                frequency,
+                monetary,
+            } => (
+                best(&|n| mine.0 <= recency[n].into()),
+                best(&|n| mine.1 >= frequency[n].into()),
+                best(&|n| mine.2 >= monetary[n]),
+            ),
+        };
         let g = self.p.grading;
         let points = g.recency * r + g.frequency * f + g.monetary * m;
         let grade = if points >= g.a {
@@ -418,90 +436,5 @@ impl Oracle<'_> {
     fn met(&self) -> impl Iterator<Item = &Interaction> {
         let all = self.frame.interactions.iter();
         all.filter(|i| self.counts(i.customer) && self.within(i.time))
-    }
-
-    fn sales(&self, measure: &str) -> Option<Fraction> {
-        let frame = self.frame;
-        let mine = || {
-            (0_u32..)
-                .zip(&frame.opportunities)
-                .filter(|(_, o)| self.counts(o.customer))
-        };
-        match measure {
-            "win_rate" => {
-                let ended: Vec<bool> = mine()
-                    .filter(|(_, o)| o.outcome_time.is_some_and(|t| self.within(t)))
-                    .map(|(_, o)| o.outcome == Outcome::Won)
-                    .collect();
-                let won = ended.iter().filter(|w| **w).count() as i128;
-                Fraction::whole(won).over(&Fraction::whole(ended.len() as i128))
-            }
-            "sales_cycle_days_median" | "sales_cycle_days_p90" => {
-                let mut days: Vec<i128> = mine()
-                    .filter(|(_, o)| o.outcome == Outcome::Won)
-                    .filter_map(|(_, o)| Some((o, o.outcome_time?)))
-                    .filter(|(_, t)| self.within(*t))
-                    .map(|(o, t)| {
-                        let micros = Fraction::whole(i128::from(t.0 - o.create_time.0));
-                        micros
-                            .over(&Fraction::whole(86_400_000_000))
-                            .unwrap()
-                            .rounded()
-                    })
-                    .collect();
-                days.sort_unstable();
-                if days.is_empty() {
-                    return None;
-                }
-                if measure.ends_with("median") {
-                    let (a, b) = (days[(days.len() - 1) / 2], days[days.len() / 2]);
-                    return Fraction::nanos(a + b).over(&Fraction::whole(2));
-                }
-                let rank = days
-                    .iter()
-                    .find(|d| days.iter().filter(|o| o <= d).count() * 10 >= days.len() * 9);
-                rank.map(|d| Fraction::nanos(*d))
-            }
-            "stage_conversion_rate" => {
-                let stages = &frame.stages["default"];
-                let (mut reached, mut beyond) = (0_i128, 0_i128);
-                for (n, o) in mine().filter(|(_, o)| self.within(o.create_time)) {
-                    let far = frame
-                        .transitions
-                        .iter()
-                        .filter(|t| t.opportunity == n)
-                        .filter_map(|t| stages.iter().position(|s| s.id == t.stage))
-                        .max();
-                    let Some(far) = far else { continue };
-                    for (i, stage) in stages.iter().enumerate().take(far + 1) {
-                        let final_one = stage.after_win && i + 1 == stages.len();
-                        if !final_one {
-                            reached += 1;
-                            let won = o.outcome == Outcome::Won && !stage.after_win;
-                            beyond += i128::from(far > i || won);
-                        }
-                    }
-                }
-                Fraction::whole(beyond).over(&Fraction::whole(reached))
-            }
-            "forecast_amount" => {
-                let list: Vec<i128> = mine()
-                    .filter(|(_, o)| o.outcome == Outcome::Open)
-                    .filter_map(|(_, o)| {
-                        let day = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap()
-                            + TimeDelta::days(o.close_day?.into());
-                        if !(self.start..=self.end).contains(&day) {
-                            return None;
-                        }
-                        let (amount, currency) = o.amount?;
-                        let amount = Fraction::nanos(self.converted(amount, currency)?);
-                        let percent = Fraction(big(o.probability.into()), big(100));
-                        Some(amount.times(&percent).rounded())
-                    })
-                    .collect();
-                (!list.is_empty()).then(|| Fraction::nanos(list.iter().sum()))
-            }
-            other => panic!("the oracle knows no {other}"),
-        }
     }
 }

@@ -79,8 +79,14 @@ async fn killed_and_restarted_it_equals_a_fresh_rebuild() {
             // What is left of the world before belongs to another one.
             let now = Timestamp::from_secs(1);
             follower(&db, &world).begin().await.unwrap();
-            let mut dead = 0;
-            for round in 0..kills() {
+            let (mut dead, mut round) = (0, 0);
+            // Until so many have really been killed in their work, and for as many rounds.
+            while dead < kills() || round < kills() {
+                assert!(
+                    round < 50 * kills(),
+                    "only {dead} were killed in their work"
+                );
+                round += 1;
                 world.happen(1 + dice.below(25) as usize);
                 if round % 3 == 1 {
                     db.write(async |mut tx| projection::begin_building(&mut tx, now).await)
@@ -94,7 +100,6 @@ async fn killed_and_restarted_it_equals_a_fresh_rebuild() {
                     }
                 }
             }
-            assert!(dead > kills() / 3, "only {dead} were killed in their work");
             settle(&db, &world).await;
             let before = frame(&db, &RowScope::All).await;
             let generations = projection::list(&mut db.read().await.unwrap())

@@ -25,6 +25,8 @@ pub struct State {
     transactions: BTreeMap<i64, TransactionState>,
     interactions: BTreeMap<i64, InteractionState>,
     opportunities: BTreeMap<i64, (OpportunityState, Vec<TransitionState>)>,
+    /// Tags by customer.
+    tags: BTreeMap<i64, BTreeSet<String>>,
     next: i64,
     logs: BTreeMap<&'static str, Vec<(i64, i64)>>,
 }
@@ -79,18 +81,42 @@ impl World {
         s.log("timeline", id);
     }
 
+    /// Sets a tag of a customer, or takes it back.
+    pub fn tag(&self, customer: i64, tag: &str, set: bool) {
+        let mut s = self.state.lock().unwrap();
+        let tags = s.tags.entry(customer).or_default();
+        if set {
+            tags.insert(tag.to_owned());
+        } else {
+            tags.remove(tag);
+        }
+        s.log("customers", customer);
+    }
+
+    /// The customers there are, with their tags.
+    pub fn tags(&self) -> BTreeMap<i64, BTreeSet<String>> {
+        let s = self.state.lock().unwrap();
+        let of = |id: i64| s.tags.get(&id).cloned().unwrap_or_default();
+        s.parties.values().map(|p| (p.1, of(p.1))).collect()
+    }
+
+    /// Every order of a customer: customer, time, amount in billionths.
+    pub fn orders(&self) -> Vec<(i64, Timestamp, i128)> {
+        let s = self.state.lock().unwrap();
+        let of = |t: &TransactionState| {
+            let (_, customer) = s.parties.get(&t.party.1.parse().ok()?)?;
+            let (_, units, nanos) = t.amount.clone()?;
+            let amount = i128::from(units) * 1_000_000_000 + i128::from(nanos);
+            Some((*customer, t.time, amount))
+        };
+        s.transactions.values().filter_map(of).collect()
+    }
+
     /// Net revenue by customer in billionths, straight from the records.
     pub fn revenue(&self) -> BTreeMap<i64, i128> {
-        let s = self.state.lock().unwrap();
         let mut out = BTreeMap::new();
-        for t in s.transactions.values() {
-            let Some((_, customer)) = t.party.1.parse().ok().and_then(|n: i64| s.parties.get(&n))
-            else {
-                continue;
-            };
-            let (_, units, nanos) = t.amount.clone().unwrap();
-            *out.entry(*customer).or_default() +=
-                i128::from(units) * 1_000_000_000 + i128::from(nanos);
+        for (customer, _, amount) in self.orders() {
+            *out.entry(customer).or_default() += amount;
         }
         out
     }
@@ -258,12 +284,18 @@ impl State {
                     .filter(|(_, p)| p.1 == id)
                     .map(|(no, p)| (p.0.to_owned(), no.to_string(), *no))
                     .collect();
+                let province = ("province", "浙江省".to_owned());
+                let tags = self.tags.get(&id).into_iter().flatten();
                 let state = (!records.is_empty()).then(|| {
                     Box::new(CustomerState {
                         name: format!("客户 {id}"),
                         name_source: records[0].0.clone(),
                         create_time: Timestamp(id),
-                        values: vec![("province", "浙江省".to_owned(), records[0].0.clone())],
+                        values: tags
+                            .map(|tag| ("tag", tag.clone()))
+                            .chain([province])
+                            .map(|(name, value)| (name, value, records[0].0.clone()))
+                            .collect(),
                         records,
                         ..CustomerState::default()
                     })
