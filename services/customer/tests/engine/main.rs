@@ -10,6 +10,7 @@ mod judge;
 mod merges;
 mod order;
 mod rebuild;
+mod rebuild_serving;
 mod replicas;
 mod sealed;
 mod speed;

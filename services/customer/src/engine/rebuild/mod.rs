@@ -79,6 +79,8 @@ struct Walk {
 impl Walk {
     async fn step(&mut self, records: usize) -> Result<(), Failure> {
         self.done += i64::try_from(records).unwrap_or(0);
+        // Records that come while it goes on are looked at too.
+        self.total = self.total.max(self.done);
         (self.progress)(self.done, self.total).await
     }
 }
@@ -110,7 +112,7 @@ impl Engine {
         self.look(&mut walk).await?;
         if !repair || walk.out.count == 0 {
             walk.out.repaired = false;
-            progress(once, once).await?;
+            progress(walk.done, walk.done).await?;
             return Ok(walk.out);
         }
         let found = std::mem::take(&mut walk.out);
