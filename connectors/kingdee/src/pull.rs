@@ -21,7 +21,7 @@ use crate::{
     config::{self, KingdeeConfig, MAX_QUERY_ROWS},
     forms::{self, Stream},
     records::{self, cells, group, records, time_of},
-    shape::Shape,
+    shape::{ENTRY, Shape},
 };
 
 /// So many missing ids are asked for at a time in a sweep.
@@ -41,6 +41,18 @@ impl std::fmt::Debug for KingdeeConnector {
             .field("source", &self.config.source)
             .finish_non_exhaustive()
     }
+}
+
+/// Rows that shifted while they were read would give a bill the same entry twice.
+fn distinct(groups: &[(i64, Vec<Cells>)]) -> Result<(), PullError> {
+    for (_, rows) in groups {
+        let mut seen = BTreeSet::new();
+        let mut entries = rows.iter().filter_map(|row| whole(row.get(ENTRY)?));
+        if !entries.all(|entry| seen.insert(entry)) {
+            return Err(unreadable("a bill has the same entry twice"));
+        }
+    }
+    Ok(())
 }
 
 /// A pull under way.
@@ -136,6 +148,7 @@ impl KingdeeConnector {
             before = *id;
         }
         if last {
+            distinct(&groups)?;
             return Ok((groups, true));
         }
         // The last bill may go on behind the limit. Another round reads it from its beginning,
@@ -161,6 +174,7 @@ impl KingdeeConnector {
                 }
             }
         }
+        distinct(&groups)?;
         Ok((groups, false))
     }
 

@@ -33,6 +33,9 @@ pub struct Shape {
     pub present: BTreeMap<String, String>,
 }
 
+/// The label of an entry's own id.
+pub const ENTRY: &str = "entry";
+
 impl Shape {
     /// Reads the form's description and decides what to ask for.
     pub async fn of(api: &Api, stream: &'static Stream) -> Result<Self, PullError> {
@@ -111,6 +114,8 @@ impl Shape {
             && let Some(id) = form.entries.get(&entries.to_ascii_uppercase())
         {
             shape.order = format!("{},{id}", shape.id);
+            shape.labels.push(ENTRY.to_owned());
+            shape.fields.push(id.clone());
         }
         if shape.times.is_empty() {
             shape.notes.push(format!(

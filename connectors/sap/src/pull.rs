@@ -267,6 +267,9 @@ impl SapConnector {
                 let text = |name: &str| row.get(name).and_then(Value::as_str).map(padded);
                 if let (Some(customer), Some(partner)) = (text("Customer"), text("BusinessPartner"))
                 {
+                    if !some.contains(&&customer) {
+                        return Err(unreadable("a customer came that was not asked for"));
+                    }
                     pull.partners.insert(customer, partner);
                 }
             }

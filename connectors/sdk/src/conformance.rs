@@ -10,6 +10,7 @@
 //! | [`resumes_when_killed_at_every_request`], by SIGKILL | | x |
 //! | [`resumes_when_killed_behind_every_page`], by SIGKILL | without a network | |
 //! | [`survives_every_fault_at_every_request`] | | x |
+//! | [`bears_repeated_and_shifted_pages`] | | x |
 //! | [`waits_when_throttled`] | | x |
 //! | [`renews_the_session_once`] | | x |
 //! | [`follows_changes`] | | x |
@@ -23,6 +24,7 @@
 mod changes;
 mod faults;
 mod kill;
+mod pages;
 
 use std::collections::BTreeSet;
 
@@ -40,6 +42,7 @@ pub use faults::{
 pub use kill::{
     killed_child, resumes_when_killed_at_every_request, resumes_when_killed_behind_every_page,
 };
+pub use pages::bears_repeated_and_shifted_pages;
 
 /// A connector with something to read.
 pub trait Subject: Send + Sync {

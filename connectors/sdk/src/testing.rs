@@ -6,6 +6,7 @@
 //! [`FakeServer::script`], so a test is the same on every run.
 
 mod post;
+mod rows;
 mod server;
 
 use std::{sync::Arc, time::Duration};
@@ -90,6 +91,19 @@ pub enum Fault {
     /// 200 with a body of so many bytes that is the start of JSON, sent in pieces without a
     /// length.
     Flood(u64),
+    /// The page before comes again: what was answered last to a request that differs from this
+    /// one by numbers alone. The right answer where there was none since the script.
+    Again,
+    /// The rows have shifted while they were read: the last row of the page before (as with
+    /// [`Fault::Again`]) stands at the head of this one too.
+    Shifted,
+}
+
+impl Fault {
+    /// Whether the answers before must be known for it.
+    const fn looks_back(&self) -> bool {
+        matches!(self, Self::Again | Self::Shifted)
+    }
 }
 
 /// JSON nested `depth` deep.

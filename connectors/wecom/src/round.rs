@@ -51,6 +51,13 @@ pub async fn gather(api: &Api, page_rows: usize, first_only: bool) -> Result<Gat
                 answer => answer?,
             };
             for row in api::list(&answer, "external_contact_list")? {
+                // Ids of members are the same in any case.
+                let of = row.pointer("/follow_info/userid").and_then(Value::as_str);
+                if of.is_some_and(|of| !of.eq_ignore_ascii_case(&user)) {
+                    return Err(unreadable(
+                        "contacts of another member came than were asked for",
+                    ));
+                }
                 gathered.take(row, &tags)?;
             }
             if gathered.contacts.len() > MAX_CONTACTS {

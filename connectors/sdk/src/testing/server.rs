@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{FakeRequest, FakeResponse, Fault};
+use super::{FakeRequest, FakeResponse, Fault, rows::shifted};
 
 const MAX_BODY: usize = 16 << 20;
 const MAX_HEAD: u64 = 64 << 10;
@@ -48,6 +48,8 @@ struct Shared {
 struct Script {
     at: BTreeMap<u64, Fault>,
     every: Option<Box<Every>>,
+    /// What was answered last for each list, while a scripted fault needs it.
+    before: Option<BTreeMap<String, FakeResponse>>,
 }
 
 impl FakeServer {
@@ -99,6 +101,8 @@ impl FakeServer {
         let mut script = self.faults();
         script.at = faults.into_iter().collect();
         script.every = None;
+        let looks_back = script.at.values().any(Fault::looks_back);
+        script.before = looks_back.then(BTreeMap::new);
         self.shared.requests.store(0, Ordering::SeqCst);
         self.shared.most_under_way.store(0, Ordering::SeqCst);
         self.shared.sent.store(0, Ordering::SeqCst);
@@ -209,6 +213,14 @@ async fn read(socket: &mut BufReader<TcpStream>) -> io::Result<Option<FakeReques
     }))
 }
 
+/// Which list a request asks for: the pages of one differ by numbers alone.
+fn list(request: &FakeRequest) -> String {
+    let body = String::from_utf8_lossy(&request.body);
+    let mut list = format!("{} {} {body}", request.method, request.target);
+    list.retain(|c| !c.is_ascii_digit());
+    list
+}
+
 /// Whether the connection may be used again.
 async fn answer(
     socket: &mut BufReader<TcpStream>,
@@ -221,9 +233,24 @@ async fn answer(
         let once = script.at.remove(&number);
         once.or_else(|| script.every.as_ref().and_then(|f| f(number)))
     };
-    let handle = || (shared.handler)(request);
+    let list = list(request);
+    let handle = || {
+        let response = (shared.handler)(request);
+        let mut script = shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = script.before.as_mut();
+        let before = kept.and_then(|b| b.insert(list.clone(), response.clone()));
+        (response, before)
+    };
     let response = match fault {
-        None => handle(),
+        None => handle().0,
+        Some(Fault::Again) => {
+            let (response, before) = handle();
+            before.unwrap_or(response)
+        }
+        Some(Fault::Shifted) => {
+            let (response, before) = handle();
+            shifted(response, before.as_ref())
+        }
         Some(Fault::Status(status, after)) => {
             let mut response = FakeResponse::status(status);
             if let Some(seconds) = after {
@@ -237,7 +264,7 @@ async fn answer(
             return Ok(false);
         }
         Some(Fault::Cut) => {
-            let response = handle();
+            let response = handle().0;
             write(socket, &response, response.body.len() / 2, shared).await?;
             return Ok(false);
         }
@@ -250,7 +277,7 @@ async fn answer(
         }
         Some(Fault::Slow(time)) => {
             tokio::time::sleep(time).await;
-            handle()
+            handle().0
         }
         Some(Fault::Body(body)) => FakeResponse {
             status: 200,

@@ -45,6 +45,11 @@ async fn survives_every_fault_at_every_request() {
 }
 
 #[tokio::test]
+async fn bears_repeated_and_shifted_pages() {
+    conformance::bears_repeated_and_shifted_pages(&subject().await).await;
+}
+
+#[tokio::test]
 async fn waits_when_throttled() {
     conformance::waits_when_throttled(&subject().await).await;
 }
