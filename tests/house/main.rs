@@ -13,6 +13,7 @@
 //! | `erased` | an erased customer leaves reporting's numbers and pipeline's board, and says nothing any more |
 //! | `sides` | random histories through customer, pipeline and reporting: all is on the right side |
 //! | `quarter` | from a record to a lost quarter: a lead, a win, orders, values, one warning, one task |
+//! | `reminders` | a reminder reaches the member of the chat platform who the user is, once |
 //! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
 //! | `contract` | the descriptor set keeps the conventions of the contract |
 
@@ -27,6 +28,7 @@ mod load;
 mod pulls;
 mod quarter;
 mod records;
+mod reminders;
 mod runs;
 mod sales;
 mod services;
