@@ -1,6 +1,13 @@
 //! A server with the five services over a fresh database. Who calls is said in the metadata.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jinke_kit::{Grant, Metrics, Shutdown};
 use jinke_pipeline::{
@@ -23,7 +30,7 @@ use jinke_pipeline::{
 use jinke_proto::google::r#type as gt;
 use jinke_store::{Database, keys::KeyRing, testing};
 use jinke_types::{
-    Caller, Failure, FieldClass, FieldMask, ManualClock, RowScope, SeededEntropy, Timestamp,
+    Caller, Code, Failure, FieldClass, FieldMask, ManualClock, RowScope, SeededEntropy, Timestamp,
 };
 use tonic::{
     Request, Status,
@@ -108,6 +115,9 @@ pub struct House {
     pub clock: Arc<ManualClock>,
     pub customers: FakeCustomers,
     pub messenger: FakeMessenger,
+    pub api: Api,
+    /// Nobody may read on.
+    pub revoked: Arc<AtomicBool>,
     routes: Routes,
 }
 
@@ -149,13 +159,20 @@ pub fn core(
 
 impl House {
     pub async fn over(db: Database) -> Self {
+        Self::seeded(db, 2).await
+    }
+
+    /// With randomness of its own, and so another database id.
+    pub async fn seeded(db: Database, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
         let (customers, messenger) = (FakeCustomers::default(), FakeMessenger::default());
-        let core = core(db.clone(), 2, &clock, &customers, &messenger);
+        let core = core(db.clone(), seed, &clock, &customers, &messenger);
         core.ensure_default().await.expect("the default pipeline");
         let id = state::database_id(&db, &*core.entropy)
             .await
             .expect("the database has an id");
+        let revoked = Arc::new(AtomicBool::new(false));
+        let gone = revoked.clone();
         let api = Api {
             core: core.clone(),
             pages: Arc::new(Pages::new(core.ring.clone(), id)),
@@ -166,7 +183,13 @@ impl House {
             },
             numbers: Numbers::new(&Metrics::new()).expect("the metrics are new"),
             shutdown: Shutdown::new(),
-            regrant: Arc::new(|viewer: &Viewer, _| Ok::<_, Failure>(viewer.clone())),
+            regrant: Arc::new(move |viewer: &Viewer, _| {
+                if gone.load(Ordering::SeqCst) {
+                    let code = Code::PermissionDenied;
+                    return Err(Failure::new(code, "PERMISSION_DENIED", "not any more"));
+                }
+                Ok(viewer.clone())
+            }),
         };
         Self {
             core,
@@ -174,6 +197,8 @@ impl House {
             customers,
             messenger,
             routes: routes(&api),
+            api,
+            revoked,
         }
     }
 

@@ -12,3 +12,4 @@ mod outside;
 mod scopes;
 mod tasks;
 mod timers;
+mod watch;
