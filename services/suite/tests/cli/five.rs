@@ -167,15 +167,15 @@ fn first_name(value: &Value) -> Option<String> {
 async fn overlapping_customers_of_five_sources_become_one_each() {
     let systems = Systems::start().await;
     let home = Home::new();
-    home.file("客户.csv", CUSTOMERS);
+    home.workbook("客户.xlsx", CUSTOMERS);
     home.file("customers.toml", CUSTOMER_MAPPING);
-    home.file("消息.csv", MESSAGES);
+    home.workbook("消息.xlsx", MESSAGES);
     home.file("messages.toml", MESSAGE_MAPPING);
     let serving = home.serve(&[]);
     tokio::task::block_in_place(|| {
         for (file, mapping) in [
-            ("客户.csv", "customers.toml"),
-            ("消息.csv", "messages.toml"),
+            ("客户.xlsx", "customers.toml"),
+            ("消息.xlsx", "messages.toml"),
         ] {
             let done = home.jinke(&["import", file, "--source", "excel", "--mapping", mapping]);
             assert_eq!(done.code, 0, "{done:?}");

@@ -173,10 +173,10 @@ fn import(home: &Home, companies: &[Company]) {
         messages.push_str(&format!("M-{0},{0},2026-11-18 10:00,请报价\r\n", c.code));
     }
     for (file, content, mapping) in [
-        ("客户.csv", customers, CUSTOMER_MAPPING),
-        ("消息.csv", messages, MESSAGE_MAPPING),
+        ("客户.xlsx", customers, CUSTOMER_MAPPING),
+        ("消息.xlsx", messages, MESSAGE_MAPPING),
     ] {
-        home.file(file, content);
+        home.workbook(file, &content);
         home.file("mapping.toml", mapping);
         let args = [
             "import",

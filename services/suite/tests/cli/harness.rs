@@ -56,6 +56,20 @@ impl Home {
         path
     }
 
+    /// Writes rows of cells, given as lines with commas, as a workbook of Excel.
+    pub fn workbook(&self, name: &str, rows: &str) -> PathBuf {
+        let path = self.path(name);
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        for (row, line) in (0..).zip(rows.lines()) {
+            for (column, cell) in (0..).zip(line.split(',')) {
+                sheet.write_string(row, column, cell).unwrap();
+            }
+        }
+        book.save(&path).unwrap();
+        path
+    }
+
     /// A command of its own environment, that sees nothing of the machine's.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
