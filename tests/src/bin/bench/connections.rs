@@ -1,12 +1,17 @@
 //! `bench connections [records]`: from a foreign system through the connector service to golden
 //! customers. The foreign system is the Tryton simulator with about so many records (100,000), and,
-//! when `JINKE_RIGS` is set, the real server that `tryton.sh start 18069` has started.
+//! when `JINKE_RIGS` is set, a real server: `tryton.sh` of that folder, or of `rigs` in it, starts it
+//! on port 18069 (`JINKE_TRYTON_PORT` names another) and stops it again.
 //!
 //! Beside records per second it prints the memory of the process when each tenth of the records was
 //! taken, that of the last over that of the fifth, and how far apart the largest and the smallest of
 //! the later half are: memory that follows what was delivered would show there.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 use jinke_proto::jinke::{
@@ -35,13 +40,67 @@ pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
         let parties = simulation.distinct.map(|distinct| (rows, distinct));
         follow(engine, "simulator", settings, parties).await?;
     }
-    if std::env::var_os("JINKE_RIGS").is_none() {
-        println!("JINKE_RIGS is not set: no real Tryton server");
+    let Some(folder) = std::env::var_os("JINKE_RIGS").filter(|f| !f.is_empty()) else {
+        println!("JINKE_RIGS is not set: the real Tryton server is left out");
         return Ok(());
+    };
+    let rig = Rig::start(Path::new(&folder)).await?;
+    let measured = real(&rig).await;
+    rig.stop().await?;
+    measured
+}
+
+/// A real server, started by its script. Its data stay where the script keeps them.
+struct Rig {
+    script: PathBuf,
+    port: String,
+}
+
+impl Rig {
+    /// The first start on a machine installs and seeds the server, which takes minutes.
+    async fn start(folder: &Path) -> Result<Self> {
+        let places = [folder.to_owned(), folder.join("rigs")];
+        let scripts = places.iter().map(|place| place.join("tryton.sh"));
+        let script = scripts.into_iter().find(|script| script.is_file());
+        let script = script.with_context(|| format!("{} has no tryton.sh", folder.display()))?;
+        let port = std::env::var("JINKE_TRYTON_PORT").unwrap_or_else(|_| "18069".to_owned());
+        let rig = Self { script, port };
+        rig.control("start").await?;
+        // The script has waited for it. Who does not answer now never will.
+        let address = format!("127.0.0.1:{}", rig.port);
+        if let Err(error) = tokio::net::TcpStream::connect(&address).await {
+            rig.stop().await?;
+            bail!("tryton.sh started nothing that answers at {address}: {error}");
+        }
+        Ok(rig)
     }
+
+    async fn stop(&self) -> Result<()> {
+        self.control("stop").await
+    }
+
+    async fn control(&self, verb: &str) -> Result<()> {
+        // Its output goes nowhere: the server would keep a pipe open.
+        let ended = tokio::process::Command::new("bash")
+            .arg(&self.script)
+            .args([verb, &self.port])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .await
+            .context("bash")?;
+        // A server that has ended by itself cannot be stopped, and need not be.
+        if !ended.success() && verb != "stop" {
+            bail!("tryton.sh {verb} {}: {ended}", self.port);
+        }
+        Ok(())
+    }
+}
+
+async fn real(rig: &Rig) -> Result<()> {
     let text = |value: &str| toml::Value::String(value.to_owned());
     let settings = vec![
-        ("url", text("http://127.0.0.1:18069")),
+        ("url", text(&format!("http://127.0.0.1:{}", rig.port))),
         ("database", text("tryton")),
         ("user", text("admin")),
         ("password", text("tryton-dummy")),
