@@ -12,4 +12,5 @@ mod five_rigs;
 mod harness;
 mod resolve;
 mod rules;
+mod sales;
 mod samples;

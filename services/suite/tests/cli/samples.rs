@@ -11,13 +11,13 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn serve_samples(home: &Home) -> (Serving, Vec<String>) {
+pub fn serve_samples(home: &Home) -> (Serving, Vec<String>) {
     let serving = home.serve(&["--samples", "--sample-companies", "60"]);
     let lines = serving.until("customers explain", PATIENCE);
     (serving, lines)
 }
 
-fn number_behind(lines: &[String], label: &str) -> u64 {
+pub fn number_behind(lines: &[String], label: &str) -> u64 {
     let line = lines
         .iter()
         .find(|l| l.contains(label))
