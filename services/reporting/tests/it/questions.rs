@@ -70,17 +70,17 @@ async fn a_grain_cuts_the_window_and_every_period_has_its_own_numbers() {
         let (short, long) = (date(2025, 12, 10), date(2025, 8, 15));
         let end = date(2026, 3, 17);
         for (grain, from, count) in [
-            (Unspecified, long.clone(), 1),
-            (Day, short.clone(), 98),
+            (Unspecified, long, 1),
+            (Day, short, 98),
             // 10 December 2025 is a Wednesday: a part of a week at either end.
             (Week, short, 15),
-            (Month, long.clone(), 8),
-            (Quarter, long.clone(), 3),
+            (Month, long, 8),
+            (Quarter, long, 3),
             (Year, long, 2),
         ] {
             let request = pb::QueryMetricsRequest {
                 grain: grain.into(),
-                ..question(from.clone(), end.clone())
+                ..question(from, end)
             };
             let answer = ask(&house, request).await;
             let periods: Vec<_> = answer
@@ -90,7 +90,7 @@ async fn a_grain_cuts_the_window_and_every_period_has_its_own_numbers() {
                 .collect();
             assert_eq!(periods.len(), count, "{grain:?}");
             assert_eq!(periods[0].0, read(&Some(from)));
-            assert_eq!(periods[count - 1].1, read(&Some(end.clone())));
+            assert_eq!(periods[count - 1].1, read(&Some(end)));
             for pair in periods.windows(2) {
                 let (ended, begun) = (pair[0].1, pair[1].0);
                 assert_eq!(ended + Days::new(1), begun, "without gap: {periods:?}");
@@ -172,7 +172,7 @@ async fn a_comparison_shows_who_came_and_who_went() {
                 "2025-05-31",
             ),
         ] {
-            let now = sums(&house, read(&Some(from.clone())), read(&Some(to.clone())));
+            let now = sums(&house, read(&Some(from)), read(&Some(to)));
             let before = sums(&house, parse(was), parse(eve));
             let request = pb::QueryMetricsRequest {
                 comparison: comparison.into(),
