@@ -314,7 +314,7 @@ impl Core {
         } else {
             "跟进提醒"
         };
-        let mut lines = vec![task.private.subject.clone()];
+        let mut lines = vec![shortened(&task.private.subject, SUBJECT_SHOWN)];
         lines.push(format!("到期时间:{}", local(task.due_time)));
         if f.kind == timer::ESCALATION {
             let owner = task.owner.rsplit('/').next().unwrap_or_default();
@@ -327,11 +327,11 @@ impl Core {
             lines.push(format!("商机:opportunities/{opportunity}"));
         }
         if !task.private.text.is_empty() {
-            lines.push(task.private.text.clone());
+            lines.push(shortened(&task.private.text, TEXT_SHOWN));
         }
         Ok(Message {
             recipient: f.recipient.clone(),
-            title: format!("{what}:{}", shortened(&task.private.subject, 150)),
+            title: format!("{what}:{}", shortened(&task.private.subject, TITLE_SHOWN)),
             text: lines.join("\n"),
             id: format!("pipeline-task-{}-firing-{}", f.task, f.no),
         })
@@ -370,6 +370,13 @@ const fn hopeless(f: &Failure) -> bool {
         Code::InvalidArgument | Code::NotFound | Code::DataLoss | Code::Unimplemented
     )
 }
+
+/// Most characters of a task's subject in the title of its message, of its subject and of its text
+/// in the message. The chat platforms take 2,048 bytes, the title counted twice, and refuse what is
+/// longer: whoever is reminded by a part of the text reads the rest in the task.
+const TITLE_SHOWN: usize = 50;
+const SUBJECT_SHOWN: usize = 150;
+const TEXT_SHOWN: usize = 250;
 
 fn shortened(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

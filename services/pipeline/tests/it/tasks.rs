@@ -151,6 +151,30 @@ async fn one_origin_is_one_task_with_one_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_message_of_the_longest_task_is_one_that_chat_platforms_take() {
+    on_each_engine(async |house: House| {
+        let t = pb::Task {
+            owner: "users/u0".to_owned(),
+            text: "请尽快回访".repeat(800),
+            remind_before: lasting(3_600),
+            ..task(&"回".repeat(200), START + 7_200)
+        };
+        make(&house, t, "").await;
+        house.clock.advance(DAY);
+        fire(&house).await;
+        house.core.deliver_due().await.unwrap();
+        let sent = house.messenger.sent();
+        assert_eq!(sent.len(), 1);
+        for (message, _) in sent.values() {
+            assert!(message.text.contains("请尽快回访"), "{}", message.text);
+            let bytes = 2 * message.title.len() + message.text.len();
+            assert!(bytes + 2 <= 2_048, "{bytes}: {message:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reminder_reaches_its_owner_once_though_the_answer_is_lost() {
     on_each_engine(async |house: House| {
         house.messenger.loses_every(2);
