@@ -10,15 +10,10 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::{
-    batch::parallel::mix,
-    block::KeyRule,
-    compare,
-    standardize::{Slots, text::text_of},
-};
+use crate::{block::KeyRule, compare, standardize::Slots};
+use rarity::Rarity;
 
-/// Bits that tell most cores from those listed: four kilobytes.
-const LISTED_BITS: u64 = 1 << 15;
+mod rarity;
 
 /// Scores, in milli-bits, at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +60,8 @@ pub struct RuleSet {
     /// Frozen term-frequency tables: table, term, adjustment in milli-bits. Of `core`,
     /// `core_length`, `person`, `person_length` and `surname`.
     pub term_frequency: BTreeMap<String, BTreeMap<String, i32>>,
-    /// Of cores and of persons.
-    lengths: [Vec<(usize, i32)>; 2],
+    rarity: Rarity,
     slots: Slots,
-    /// Which cores are listed: most are not, and a look into the table costs more.
-    listed: Vec<u64>,
     text: String,
 }
 
@@ -246,9 +238,8 @@ impl RuleSet {
             comparisons,
             thresholds,
             exclusive: file.exclusive,
-            lengths: ["core_length", "person_length"].map(|t| lengths(&tables, t)),
+            rarity: Rarity::of(&tables),
             slots,
-            listed: listed(&tables),
             term_frequency: tables,
             text: text.to_owned(),
         })
@@ -344,58 +335,18 @@ impl RuleSet {
     /// The adjustment of a name core, else of its length (the greatest listed length that is
     /// not above it).
     pub(crate) fn rarity_of_core(&self, core: &[char]) -> i32 {
-        let bit = core_bit(core.iter().copied());
-        if self.listed[bit / 64] >> (bit % 64) & 1 == 1
-            && let Some(table) = self.term_frequency.get("core")
-            && let Some(found) = table.get(&*text_of(core))
-        {
-            return *found;
-        }
-        by_length(&self.lengths[0], core.len())
+        self.rarity.of_core(&self.term_frequency, core)
+    }
+
+    /// The same of a person's name.
+    pub(crate) fn rarity_of_person(&self, name: &str) -> i32 {
+        self.rarity.of_person(&self.term_frequency, name)
     }
 
     /// Which of its keys are which.
     pub(crate) const fn slots(&self) -> &Slots {
         &self.slots
     }
-
-    /// The same of a person's name.
-    pub(crate) fn rarity_of_person(&self, name: &str) -> i32 {
-        let listed = self.term_frequency.get("person").and_then(|t| t.get(name));
-        listed
-            .copied()
-            .unwrap_or_else(|| by_length(&self.lengths[1], name.chars().count()))
-    }
-}
-
-/// One bit of [`LISTED_BITS`] for a core.
-fn core_bit(core: impl Iterator<Item = char>) -> usize {
-    (core.fold(0, |h, c| mix(h ^ u64::from(c))) % LISTED_BITS) as usize
-}
-
-/// The bits of all cores that are listed.
-fn listed(tables: &BTreeMap<String, BTreeMap<String, i32>>) -> Vec<u64> {
-    let mut out = vec![0; (LISTED_BITS / 64) as usize];
-    for core in tables.get("core").into_iter().flat_map(BTreeMap::keys) {
-        let bit = core_bit(core.chars());
-        out[bit / 64] |= 1 << (bit % 64);
-    }
-    out
-}
-
-fn by_length(list: &[(usize, i32)], n: usize) -> i32 {
-    let found = list.iter().rev().find(|(k, _)| *k <= n);
-    found.map_or(0, |x| x.1)
-}
-
-/// Lengths with their adjustments, ascending.
-fn lengths(tables: &BTreeMap<String, BTreeMap<String, i32>>, name: &str) -> Vec<(usize, i32)> {
-    let table = tables.get(name).into_iter().flatten();
-    let mut out: Vec<(usize, i32)> = table
-        .filter_map(|(k, w)| Some((k.parse().ok()?, *w)))
-        .collect();
-    out.sort_unstable();
-    out
 }
 
 /// Largest weight of one level, either way, in milli-bits.

@@ -44,54 +44,42 @@ pub(crate) const PERSON: &[&str] = &[
     "name",
 ];
 
-/// A key by what it is made of.
-#[derive(Clone, Copy, Debug)]
-enum Made {
-    Uscc,
-    IdCard,
-    Identifier,
-    Phone,
-    Email,
-    Domain,
-    Bank,
-    OrgCode,
-    CoreRegion,
-    Core,
-    PrefixRegion,
-    TailRegion,
-    Sound,
-    Brand,
-    ContactPrefix,
-    DoorPrefix,
-    NameEmployer,
-    NameBirth,
-    NameRegion,
-    Name,
+/// A variant and a name for each key, in one order.
+macro_rules! made {
+    ($($variant:ident $name:literal)*) => {
+        /// A key by what it is made of.
+        #[derive(Clone, Copy, Debug)]
+        enum Made {
+            $($variant),*
+        }
+
+        /// The names of [`Made`], in its order.
+        const NAMES: &[&str] = &[$($name),*];
+    };
 }
 
-/// The names of [`Made`], in its order.
-const NAMES: [&str; 20] = [
-    "uscc",
-    "id_card",
-    "identifier",
-    "phone",
-    "email",
-    "domain",
-    "bank",
-    "org_code",
-    "core_region",
-    "core",
-    "prefix_region",
-    "tail_region",
-    "sound",
-    "brand",
-    "contact_prefix",
-    "door_prefix",
-    "name_employer",
-    "name_birth",
-    "name_region",
-    "name",
-];
+made! {
+    Uscc "uscc"
+    IdCard "id_card"
+    Identifier "identifier"
+    Phone "phone"
+    Email "email"
+    Domain "domain"
+    Bank "bank"
+    OrgCode "org_code"
+    CoreRegion "core_region"
+    Core "core"
+    PrefixRegion "prefix_region"
+    TailRegion "tail_region"
+    Sound "sound"
+    Brand "brand"
+    ContactPrefix "contact_prefix"
+    DoorPrefix "door_prefix"
+    NameEmployer "name_employer"
+    NameBirth "name_birth"
+    NameRegion "name_region"
+    Name "name"
+}
 
 /// Which of a rule set's keys are which, so that nobody looks for a name per record and key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +88,11 @@ pub(crate) struct Slots([Option<u8>; NAMES.len()]);
 impl Slots {
     /// `index` gives the place of a key among those of the rule set by its name.
     pub(crate) fn new(index: impl Fn(&str) -> Option<u8>) -> Self {
-        Self(NAMES.map(index))
+        let mut slots = [None; NAMES.len()];
+        for (slot, name) in slots.iter_mut().zip(NAMES) {
+            *slot = index(name);
+        }
+        Self(slots)
     }
 }
 
@@ -313,5 +305,22 @@ fn of_person(std: &Standardized, keys: &mut Keys<'_>) {
             keys.add(Made::NameRegion, [p.sound.as_str(), "@", city]);
         }
         keys.add(Made::Name, [p.sound.as_str()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_a_rule_set_may_name_is_one_that_is_made() {
+        for name in ORGANIZATION.iter().chain(PERSON) {
+            assert!(NAMES.contains(name), "{name} would never have a value");
+        }
+        assert!(
+            NAMES
+                .iter()
+                .all(|n| ORGANIZATION.contains(n) || PERSON.contains(n))
+        );
     }
 }
