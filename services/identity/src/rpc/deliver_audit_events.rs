@@ -20,6 +20,9 @@ use crate::{
 
 /// Most events of one call.
 pub(crate) const MAX_EVENTS: usize = 1_000;
+/// Most events that may be missing before those of a call, when this database was restored from an
+/// older copy. One number far ahead would leave a trail no numbers to go on with.
+const MAX_GAP: i64 = 1_000_000_000_000;
 /// Most resources of one event.
 const MAX_RESOURCES: usize = 1_200;
 /// Longest text of an event, in bytes.
@@ -66,7 +69,13 @@ pub(crate) async fn take(
                 )
                 .with("last_sequence", head));
             }
-            if !new.is_empty() {
+            if let Some((first, _)) = new.first() {
+                if first - head > MAX_GAP {
+                    return Err(Failure::field(
+                        "deliveries[0].sequence",
+                        format!("is more than {MAX_GAP} ahead of the last event, {head}"),
+                    ));
+                }
                 audit::append(tx, ring, trail, new, core.now()).await?;
             }
             Ok(last)
