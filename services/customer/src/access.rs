@@ -21,7 +21,7 @@ use std::sync::Arc;
 use jinke_kit::Grant;
 use jinke_types::{Caller, Code, Failure, FieldClass, FieldMask, PartyKind, RowScope, Value};
 
-pub use answer::{Masked, class_out};
+pub use answer::Masked;
 
 /// Who asks, which rows he may see and which classes of fields.
 #[derive(Clone, Debug)]

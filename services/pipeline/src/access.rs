@@ -17,7 +17,7 @@ use jinke_types::{Caller, Failure, FieldClass, FieldMask, RowScope};
 
 use crate::error;
 
-pub use answer::{Masked, class_out};
+pub use answer::Masked;
 
 /// Who asks, which rows he may see and which classes of fields.
 #[derive(Clone)]

@@ -4,7 +4,8 @@
 //! message it holds. The test at the end builds each response with one classed field filled, masks
 //! it with an empty allow-list and looks whether the field is still there.
 
-use jinke_proto::jinke::{customer::v1 as pb, r#type::v1 as ty};
+use jinke_kit::access::class_out;
+use jinke_proto::jinke::customer::v1 as pb;
 use jinke_types::{FieldClass, FieldMask, PartyKind};
 
 use super::{shows_comparison, shows_key};
@@ -14,23 +15,6 @@ use crate::convert::record::party_kind;
 pub trait Masked {
     /// Clears what `mask` does not allow.
     fn mask(&mut self, mask: &FieldMask);
-}
-
-/// A class on its way out.
-pub const fn class_out(class: FieldClass) -> ty::FieldClass {
-    match class {
-        FieldClass::Public => ty::FieldClass::Public,
-        FieldClass::PersonName => ty::FieldClass::PersonName,
-        FieldClass::Contact => ty::FieldClass::Contact,
-        FieldClass::Address => ty::FieldClass::Address,
-        FieldClass::PersonIdentifier => ty::FieldClass::PersonIdentifier,
-        FieldClass::Financial => ty::FieldClass::Financial,
-        FieldClass::Sensitive => ty::FieldClass::Sensitive,
-        FieldClass::Remark => ty::FieldClass::Remark,
-        FieldClass::Conversation => ty::FieldClass::Conversation,
-        FieldClass::Custom => ty::FieldClass::Custom,
-        FieldClass::SalesAmount => ty::FieldClass::SalesAmount,
-    }
 }
 
 /// Kind of a party as the answer states it. An answer without one is masked as a person's: the

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 pub use compile::Snapshot;
 pub use decide::Decision;
 pub use policy::{MAX_POLICY_BYTES, check_policy};
-pub use schema::field_class;
+pub use schema::{class_out, field_class};
 
 use crate::token::{self, Claims};
 

@@ -87,6 +87,24 @@ pub fn field_class(class: jinke_proto::jinke::r#type::v1::FieldClass) -> Option<
     })
 }
 
+/// A field class as the contract writes it: the way back of [`field_class`].
+pub const fn class_out(class: FieldClass) -> jinke_proto::jinke::r#type::v1::FieldClass {
+    use jinke_proto::jinke::r#type::v1::FieldClass as Pb;
+    match class {
+        FieldClass::Public => Pb::Public,
+        FieldClass::PersonName => Pb::PersonName,
+        FieldClass::Contact => Pb::Contact,
+        FieldClass::Address => Pb::Address,
+        FieldClass::PersonIdentifier => Pb::PersonIdentifier,
+        FieldClass::Financial => Pb::Financial,
+        FieldClass::Sensitive => Pb::Sensitive,
+        FieldClass::Remark => Pb::Remark,
+        FieldClass::Conversation => Pb::Conversation,
+        FieldClass::Custom => Pb::Custom,
+        FieldClass::SalesAmount => Pb::SalesAmount,
+    }
+}
+
 /// The schema for these permissions and roles.
 ///
 /// # Errors

@@ -30,17 +30,14 @@ use std::{
 };
 
 use http::HeaderMap;
-use jinke_proto::jinke::{
-    identity::v1::{AuditEvent, audit_event::Kind},
-    r#type::v1 as ty,
-};
+use jinke_proto::jinke::identity::v1::{AuditEvent, audit_event::Kind};
 use jinke_types::{AuditLog, Caller, Clock, Code, Failure, FieldClass, Timestamp};
 use lru::LruCache;
 use prost::Message as _;
 use serde::Deserialize;
 use tonic::body::Body;
 
-use crate::{Metrics, deadline::Call, methods};
+use crate::{Metrics, access::class_out, deadline::Call, methods};
 pub(crate) use body::{HeldBody, Tap, reason};
 use scan::{Found, Scanner};
 pub(crate) use ship::ship;
@@ -350,23 +347,6 @@ fn purpose(headers: &HeaderMap) -> String {
     match String::from_utf8(bytes) {
         Ok(text) if text.len() <= MAX_PURPOSE && !text.chars().any(char::is_control) => text,
         _ => String::new(),
-    }
-}
-
-/// A class on its way out.
-const fn class_out(class: FieldClass) -> ty::FieldClass {
-    match class {
-        FieldClass::Public => ty::FieldClass::Public,
-        FieldClass::PersonName => ty::FieldClass::PersonName,
-        FieldClass::Contact => ty::FieldClass::Contact,
-        FieldClass::Address => ty::FieldClass::Address,
-        FieldClass::PersonIdentifier => ty::FieldClass::PersonIdentifier,
-        FieldClass::Financial => ty::FieldClass::Financial,
-        FieldClass::Sensitive => ty::FieldClass::Sensitive,
-        FieldClass::Remark => ty::FieldClass::Remark,
-        FieldClass::Conversation => ty::FieldClass::Conversation,
-        FieldClass::Custom => ty::FieldClass::Custom,
-        FieldClass::SalesAmount => ty::FieldClass::SalesAmount,
     }
 }
 

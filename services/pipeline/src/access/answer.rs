@@ -1,29 +1,13 @@
 //! How each answer of the contract is masked: a line for every field that the contract classes.
 
-use jinke_proto::jinke::{pipeline::v1 as pb, r#type::v1 as ty};
+use jinke_kit::access::class_out;
+use jinke_proto::jinke::pipeline::v1 as pb;
 use jinke_types::{FieldClass, FieldMask};
 
 /// An answer that can be masked.
 pub trait Masked {
     /// Clears what `mask` does not allow.
     fn mask(&mut self, mask: &FieldMask);
-}
-
-/// A class on its way out.
-pub const fn class_out(class: FieldClass) -> ty::FieldClass {
-    match class {
-        FieldClass::Public => ty::FieldClass::Public,
-        FieldClass::PersonName => ty::FieldClass::PersonName,
-        FieldClass::Contact => ty::FieldClass::Contact,
-        FieldClass::Address => ty::FieldClass::Address,
-        FieldClass::PersonIdentifier => ty::FieldClass::PersonIdentifier,
-        FieldClass::Financial => ty::FieldClass::Financial,
-        FieldClass::Sensitive => ty::FieldClass::Sensitive,
-        FieldClass::Remark => ty::FieldClass::Remark,
-        FieldClass::Conversation => ty::FieldClass::Conversation,
-        FieldClass::Custom => ty::FieldClass::Custom,
-        FieldClass::SalesAmount => ty::FieldClass::SalesAmount,
-    }
 }
 
 /// By the mask alone: whether there is such a value is hidden too.
