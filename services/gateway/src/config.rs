@@ -35,6 +35,8 @@ pub struct GatewayConfig {
     pub call_seconds: u64,
     /// Seconds between heartbeats.
     pub heartbeat_seconds: u64,
+    /// Seconds an event stream lasts; 0 for as long as the client wants.
+    pub stream_seconds: u64,
     /// Seconds to finish in.
     pub grace_seconds: u64,
     /// Reverse proxies before the gateway.
@@ -111,6 +113,9 @@ impl GatewayConfig {
             if !(1..=3600).contains(&value) {
                 return wrong(key, "must be from 1 to 3600");
             }
+        }
+        if self.stream_seconds > 86_400 {
+            return wrong("stream_seconds", "must be at most 86400");
         }
         if self.streams_per_connection == 0 {
             return wrong("streams_per_connection", "must be at least 1");

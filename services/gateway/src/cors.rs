@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tonic::body::Body;
 
 const ALLOW_HEADERS: &str = "authorization, content-type, x-request-id, traceparent, tracestate, \
-                             last-event-id, x-grpc-web, x-user-agent, grpc-timeout";
+                             last-event-id, x-jinke-purpose, x-grpc-web, x-user-agent, \
+                             grpc-timeout";
 const EXPOSE_HEADERS: &str =
     "x-request-id, retry-after, grpc-status, grpc-message, grpc-status-details-bin";
 

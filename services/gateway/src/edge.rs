@@ -345,6 +345,10 @@ impl Inner {
                 output: binding.method.output(),
                 pool: self.pool.clone(),
                 heartbeat: Duration::from_secs(self.config.heartbeat_seconds),
+                until: match self.config.stream_seconds {
+                    0 => None,
+                    seconds => Some(Instant::now() + Duration::from_secs(seconds)),
+                },
                 draining: self.draining.clone(),
                 open: Open::new(&self.numbers.streams),
             });

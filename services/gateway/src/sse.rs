@@ -3,8 +3,9 @@
 //! Every message is one event: `id:` is its `next_page_token`, `data:` its canonical JSON. A
 //! client that lost the connection sends the last id as `Last-Event-ID` (browsers do by
 //! themselves) and goes on from there. A comment is sent when nothing happens. A stream that ends
-//! with an error ends with `event: error` and `google.rpc.Status` as data. When the client goes
-//! away the call behind the stream is dropped.
+//! with an error ends with `event: error` and `google.rpc.Status` as data; one that has lasted for
+//! `gateway.stream_seconds` just ends, and is gone on with. When the client goes away the call
+//! behind the stream is dropped.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,6 +16,7 @@ use jinke_kit::Shutdown;
 use jinke_types::{Code, Failure};
 use prometheus::IntGauge;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
+use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use crate::{error, json};
@@ -29,6 +31,8 @@ pub struct Events {
     pub pool: DescriptorPool,
     /// Silence before a comment.
     pub heartbeat: Duration,
+    /// When it has lasted long enough; never when absent.
+    pub until: Option<Instant>,
     /// When the process goes down.
     pub draining: Shutdown,
     /// Counts open streams.
@@ -89,6 +93,7 @@ impl State {
                 "DRAINING",
                 "the gateway is going down; open the stream again",
             ))),
+            () = reached(events.until) => return None,
             next = events.answer.message() => next,
             () = tokio::time::sleep(events.heartbeat) => {
                 return Some(Bytes::from_static(b": nothing new\n\n"));
@@ -105,6 +110,14 @@ impl State {
             let text = String::from_utf8_lossy(&body);
             Bytes::from(format!("event: error\ndata: {text}\n\n"))
         }))
+    }
+}
+
+/// Waits for a moment; for ever when there is none.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

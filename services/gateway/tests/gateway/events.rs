@@ -102,3 +102,25 @@ async fn draining_ends_streams() {
         "{text}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_lasted_long_enough_ends_and_can_be_gone_on_with() {
+    let house = house(&["heartbeat_seconds=3", "stream_seconds=4"]);
+    let idle = std::sync::Arc::strong_count(&house.service.open);
+    let begun = tokio::time::Instant::now();
+    let reply = house.get("/v1/things:watch").await;
+    assert_eq!(reply.text, "retry: 2000\n\n: nothing new\n\n");
+    assert_eq!(begun.elapsed().as_secs(), 4);
+    assert_eq!(std::sync::Arc::strong_count(&house.service.open), idle);
+    // For ever, when nobody says how long.
+    let house = self::house(&["heartbeat_seconds=3600", "stream_seconds=0"]);
+    let mut body = house
+        .raw(request("GET", "/v1/things:watch", ""))
+        .await
+        .into_body();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..3 {
+        body.frame().await.unwrap().unwrap();
+    }
+    assert_eq!(begun.elapsed().as_secs(), 7_200);
+}
