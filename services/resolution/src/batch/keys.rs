@@ -74,6 +74,7 @@ pub(super) fn candidates(
     threads: usize,
 ) -> (Vec<u64>, BlockingReport) {
     let rows = ranks.len();
+    let order = telling_first(columns);
     let piece = 16_384;
     let pieces = rows.div_ceil(piece);
     let span = |i: usize| i * piece..((i + 1) * piece).min(rows);
@@ -86,7 +87,7 @@ pub(super) fn candidates(
         let mut out = Vec::new();
         let mut keys = Vec::with_capacity(MOST);
         for row in span(i) {
-            of_row(columns, more, row, &mut keys);
+            of_row(columns, &order, more, row, &mut keys);
             out.extend(keys.iter().map(|k| (*k, row as u32)));
         }
         out
@@ -125,7 +126,7 @@ pub(super) fn candidates(
         out
     });
     drop(first);
-    let text_order = text_order(columns, ranks);
+    let orders = text_orders(columns, ranks);
     let entries = |i: usize| second[i].iter().copied();
     found.extend(blocks::by_key(
         threads,
@@ -138,15 +139,15 @@ pub(super) fn candidates(
                 return;
             }
             out.report.neighbourhoods += 1;
-            let mut order: Vec<(u32, u32)> = block
-                .iter()
-                .map(|r| (text_order[*r as usize], *r))
-                .collect();
-            order.sort_unstable();
-            for (i, x) in order.iter().enumerate() {
-                let near = order[i + 1..].iter().take(NEIGHBOURS);
-                for y in near.filter(|y| may(x.1, y.1)) {
-                    out.pairs.push(x.1, y.1);
+            for place in &orders {
+                let rows = block.iter().map(|r| (place[*r as usize], *r));
+                let mut order: Vec<(u32, u32)> = rows.collect();
+                order.sort_unstable();
+                for (i, x) in order.iter().enumerate() {
+                    let near = order[i + 1..].iter().take(NEIGHBOURS);
+                    for y in near.filter(|y| may(x.1, y.1)) {
+                        out.pairs.push(x.1, y.1);
+                    }
                 }
             }
         },
@@ -163,10 +164,22 @@ pub(super) fn candidates(
     (pairs, report)
 }
 
-/// The place of each row in the order of its values, columns with most values first.
-fn text_order(columns: &[Cells], ranks: &[u32]) -> Vec<u32> {
+/// The place of each row in the order of its values, columns with most values first; and, where
+/// another column says what an organization is called, in the order of those names: a crowd of
+/// rows under one name would else meet by what each row has to itself.
+fn text_orders(columns: &[Cells], ranks: &[u32]) -> Vec<Vec<u32>> {
     let mut by: Vec<&Cells> = columns.iter().collect();
     by.sort_by_key(|c| std::cmp::Reverse(c.len()));
+    let mut out = vec![text_order(&by, ranks)];
+    let named = by.iter().position(|c| c.semantic == Semantic::OrgName);
+    if let Some(i) = named.filter(|i| *i > 0) {
+        by[..=i].rotate_right(1);
+        out.push(text_order(&by, ranks));
+    }
+    out
+}
+
+fn text_order(by: &[&Cells], ranks: &[u32]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..ranks.len() as u32).collect();
     order.sort_unstable_by(|&a, &b| {
         let (a, b) = (a as usize, b as usize);
@@ -182,8 +195,27 @@ fn text_order(columns: &[Cells], ranks: &[u32]) -> Vec<u32> {
     place
 }
 
+/// Columns in the order in which they give keys, so that a limit on keys leaves out those that tell
+/// least, whatever the order of columns in the file: names of organizations, then columns with most
+/// values.
+fn telling_first(columns: &[Cells]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|c| {
+        let cells = &columns[*c];
+        let named = cells.semantic == Semantic::OrgName;
+        (!named, std::cmp::Reverse(cells.len()), *c)
+    });
+    order
+}
+
 /// The keys of a row, the most telling first.
-fn of_row(columns: &[Cells], more: &[Vec<usize>], row: usize, out: &mut Vec<u64>) {
+fn of_row(
+    columns: &[Cells],
+    order: &[usize],
+    more: &[Vec<usize>],
+    row: usize,
+    out: &mut Vec<u64>,
+) {
     out.clear();
     for (i, list) in more.iter().enumerate() {
         let value = |c: &usize| columns[*c].of_row[row];
@@ -205,7 +237,8 @@ fn of_row(columns: &[Cells], more: &[Vec<usize>], row: usize, out: &mut Vec<u64>
         let (p, q) = if p <= q { (p, q) } else { (q, p) };
         out.push(hash(1, format!("{p} {q}").as_bytes()));
     }
-    for (c, cells) in columns.iter().enumerate() {
+    for &c in order {
+        let cells = &columns[c];
         let value = cells.of_row[row];
         if value == 0 {
             continue;

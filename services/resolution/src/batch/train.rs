@@ -37,7 +37,9 @@ use super::{
 };
 use begin::is_aside;
 pub(super) use rarity::Rarity;
-use rates::{Rates, Sums, cap_chance, cap_else, floor_close, floor_else, kin_start, log_ratios};
+use rates::{
+    Rates, Sums, cap_chance, cap_else, cap_level, floor_close, floor_else, kin_start, log_ratios,
+};
 pub(super) use surroundings::Surroundings;
 use surroundings::{ACROSS, OUTDONE, SETTLED, UNIT, Weighed};
 pub(super) use tree::{STATES, Tree};
@@ -64,6 +66,9 @@ pub(super) struct Trained {
     pub(super) pairs: [f64; 2],
     /// Pairs that have much in common without being one thing.
     pub(super) kin: Vec<Kin>,
+    /// How many partners a row has by the random pairs, where these show so many matches that
+    /// candidates, of which a crowd gives each row a few, must have missed most of them; else 0.
+    pub(super) crowd: f64,
 }
 
 /// How often each pattern occurs among pairs within (0) and across (1) sources.
@@ -182,6 +187,8 @@ struct Learning<'a> {
     rows: usize,
     /// Kinds of pairs that agree in all there is.
     sure: Vec<bool>,
+    /// Levels of each column that are taken for identity.
+    trusted: Vec<Vec<usize>>,
 }
 
 /// Posterior counts of one round.
@@ -193,6 +200,20 @@ struct Expected {
     learned: Sums,
     kin: Vec<([f64; 2], Sums)>,
 }
+
+/// Matches among random pairs.
+struct Drawn {
+    matches: [f64; 2],
+    sums: Sums,
+}
+
+/// Random pairs that show so many times the matches of the candidates are believed instead.
+const CROWDED: f64 = 2.0;
+/// At most this share of pairs that share what a thing is called do so by chance, where few do:
+/// in a table of one column nothing else could tell, and learning would come to rest in doubt.
+const CHANCE: f64 = 0.25;
+/// From so many matches among them on.
+const ENOUGH: f64 = 200.0;
 
 /// Estimates all rates.
 pub(super) fn train(
@@ -214,7 +235,9 @@ pub(super) fn train(
         widths,
         rows,
         sure: Vec::new(),
+        trusted: Vec::new(),
     };
+    learning.trusted = learning.trusted(pairs[0] + pairs[1]);
     let kinds = surroundings.kinds().iter();
     learning.sure = kinds.map(|(_, p)| learning.agrees(*p, true)).collect();
     learning.candidates = surroundings.bare(&learning.sure);
@@ -242,7 +265,7 @@ impl Learning<'_> {
             sum + priors[usize::from(*side)]
         });
         let scores: Vec<i32> = scores.collect();
-        let partners = 2.0 * (at.matches[0] + at.matches[1]) / self.rows.max(1) as f64;
+        let partners = at.partners(self.rows);
         let rare: Vec<Vec<i32>> = (self.comparer.columns.iter().zip(&at.u))
             .map(|(cells, u)| {
                 let rare = Rarity::new(cells, u[0][1], partners);
@@ -349,11 +372,41 @@ impl Learning<'_> {
         out
     }
 
+    /// The matches among the random pairs, a pair by its pattern alone.
+    fn among_random(&self, at: &Trained) -> Drawn {
+        let weights = log_ratios(&at.m, &at.u);
+        let mut out = Drawn {
+            matches: [0.0; 2],
+            sums: rates::zeros(&self.widths),
+        };
+        for ((side, p), n) in self.random {
+            let s = usize::from(*side & ACROSS);
+            let odds: f64 = (at.matches[s].max(0.5) / at.pairs[s].max(1.0)).ln()
+                + (0..self.widths.len())
+                    .map(|c| weights[c][at.tree.state(*p, c)][p.level(c)])
+                    .sum::<f64>();
+            if odds > 0.0 {
+                out.matches[s] += *n as f64;
+                rates::count(&mut out.sums, &at.tree, *p, *n as f64);
+            }
+        }
+        out
+    }
+
     fn learn(&self, at: &mut Trained, rounds: usize, soft: usize) {
         let seen = self.seen(&at.tree);
         for round in 0..rounds {
             let found = self.expected(at, round + soft < rounds, false);
             at.matches = found.matches;
+            let drawn = self.among_random(at);
+            let shown = drawn.matches.map(|n| n / self.drawn);
+            let all: f64 = drawn.matches.iter().sum();
+            let more = shown.iter().sum::<f64>() > CROWDED * found.matches.iter().sum::<f64>();
+            at.crowd = 0.0;
+            if more && all >= ENOUGH {
+                at.matches = shown;
+                at.crowd = 2.0 * shown.iter().sum::<f64>() / self.rows.max(1) as f64;
+            }
             for (k, (n, sums)) in at.kin.iter_mut().zip(&found.kin) {
                 k.found = *n;
                 k.rates = rates::of(sums, 2.0, Some(10.0));
@@ -362,6 +415,10 @@ impl Learning<'_> {
                     for (r, u) in r.iter_mut().zip(&at.u[c]) {
                         if k.shares == Some(c) {
                             floor_close(r, 0.8);
+                            let levels = self.comparer.columns[c].semantic.levels();
+                            if let Some(code) = levels.iter().position(|l| *l == "code") {
+                                cap_level(r, u, code, 60.0);
+                            }
                         } else if telling {
                             cap_chance(r, u, 60.0, 0.02);
                             floor_else(r, 0.6);
@@ -372,8 +429,10 @@ impl Learning<'_> {
             at.m = rates::of(&found.learned, 2.0, Some(10.0));
             let main = self.main_text();
             for (i, (m, c)) in at.m.iter_mut().zip(self.comparer.columns).enumerate() {
+                let organization =
+                    main.is_some_and(|m| self.comparer.columns[m].semantic == Semantic::OrgName);
                 let (least, most) = if is_aside(main, i, c) {
-                    (0.1, 0.5)
+                    (0.1, if organization { 0.98 } else { 0.5 })
                 } else {
                     (c.semantic.least_else(), c.semantic.most_else())
                 };
@@ -387,9 +446,21 @@ impl Learning<'_> {
                 // Random pairs hold their share of matches: take them out of u.
                 let mut rest = seen.clone();
                 let sums = self.expected(at, false, false).sums;
-                for (rest, sums) in rest.iter_mut().flatten().zip(sums.iter().flatten()) {
-                    for (r, s) in rest.iter_mut().zip(sums) {
-                        *r = (*r - self.drawn * s).max(*r * 0.02);
+                let each = (rest.iter_mut().flatten()).zip(sums.iter().flatten());
+                for ((rest, sums), drawn) in each.zip(drawn.sums.iter().flatten()) {
+                    for ((r, s), d) in rest.iter_mut().zip(sums).zip(drawn) {
+                        let matches = if at.crowd > 0.0 { *d } else { self.drawn * s };
+                        *r = (*r - matches).max(*r * 0.02);
+                    }
+                }
+                for (c, told) in self.trusted.iter().enumerate() {
+                    if self.comparer.columns[c].semantic == Semantic::PersonName {
+                        continue;
+                    }
+                    for (rest, seen) in rest[c].iter_mut().zip(&seen[c]) {
+                        for l in told {
+                            rest[*l] = rest[*l].min(seen[*l] * CHANCE);
+                        }
                     }
                 }
                 at.u = rates::of(&rest, 0.5, Some(20.0));
@@ -413,6 +484,14 @@ impl Learning<'_> {
 }
 
 impl Trained {
+    /// How many partners a row has on average: they share its values, which makes them no less
+    /// rare. A few at most, as candidates would have to be right about crowds, unless the random
+    /// pairs tell.
+    pub(super) fn partners(&self, rows: usize) -> f64 {
+        let found = 2.0 * (self.matches[0] + self.matches[1]) / rows.max(1) as f64;
+        found.min(4.0).max(self.crowd)
+    }
+
     /// Weights in milli-bits by column, state of the parent, and level; falling from level to
     /// level: where the estimate rises, the levels are pooled (Ayer and others, 1955).
     pub(super) fn weights(&self) -> Vec<[Vec<i32>; STATES]> {

@@ -297,9 +297,7 @@ fn learn(
     };
     let found = train::train(&comparer, &surroundings, &random, total, table.len());
     let weights = found.weights();
-    // A row has so many partners on average: they share its values, which makes them no less
-    // rare.
-    let partners = 2.0 * (found.matches[0] + found.matches[1]) / n.max(1.0);
+    let partners = found.partners(table.len());
     let millionths = |r: &Vec<f64>| r.iter().map(|x| (x * 1e6).round() as u32).collect();
     for (c, t) in tables.iter_mut().enumerate() {
         let [all, agrees, differs] = weights[c].clone();

@@ -290,6 +290,74 @@ fn a_title_alone_is_enough() {
     }
 }
 
+/// One company under one name in 300 rows is no common name; the candidates of its crowd are a few
+/// for each row, and must not pass for all there are.
+#[test]
+fn a_company_with_a_crowd_of_rows_is_one() {
+    let mut rows: Vec<Row> = Vec::new();
+    for i in 0..40 {
+        let name = format!("{} {} Ltd.", word(i * 3 + 1, 3), word(i * 5 + 2, 3));
+        for k in 0..if i == 0 { 300 } else { 1 + i % 7 * 4 } {
+            let name = if k % 3 == 0 {
+                name.to_uppercase()
+            } else {
+                name.clone()
+            };
+            rows.push(("s".into(), format!("{i}-{k}"), vec![name]));
+        }
+    }
+    let t = table(&[("name", Semantic::OrgName)], &rows);
+    let clusters = named(&t, &run(&t, Mode::Dedupe, 2, None));
+    let largest = clusters.values().map(Vec::len).max();
+    assert_eq!((largest, clusters.len()), (Some(300), 40));
+}
+
+/// Sources that describe a product in other words share its model number, if little else.
+#[test]
+fn a_model_number_is_enough() {
+    let mut dice = Dice(11);
+    let mut rows: Vec<Row> = Vec::new();
+    let kinds = [
+        "camera",
+        "stereo",
+        "microwave",
+        "phone",
+        "router",
+        "printer",
+    ];
+    for i in 0..400 {
+        let (brand, kind) = (word(i % 12, 2), kinds[i % 6]);
+        let code = format!("{}{}", word(i, 1), 1000 + dice.next(9000));
+        rows.push((
+            "left".into(),
+            format!("{i}"),
+            vec![format!("{brand} silver {kind} {code}"), String::new()],
+        ));
+        let extra: Vec<String> = (0..3).map(|_| word(5000 + dice.next(60), 2)).collect();
+        let price = if i % 2 == 0 {
+            format!("{}", 20 + i)
+        } else {
+            String::new()
+        };
+        if i % 4 != 0 {
+            let name = format!("{} {code} {}", word(i % 12, 2), extra.join(" "));
+            rows.push(("right".into(), format!("{i}"), vec![name, price]));
+        }
+    }
+    let t = table(
+        &[("name", Semantic::Text), ("price", Semantic::Number)],
+        &rows,
+    );
+    let clusters = named(&t, &run(&t, Mode::Link, 2, None));
+    let right = (0..400)
+        .filter(|i| {
+            let pair = vec![format!("left/{i}"), format!("right/{i}")];
+            clusters.values().any(|c| *c == pair)
+        })
+        .count();
+    assert!(right >= 280, "{right} of 300");
+}
+
 #[test]
 fn one_column_and_odd_tables_resolve() {
     let text = &[("title", Semantic::Text)];

@@ -30,8 +30,10 @@ impl Learning<'_> {
                 std::array::from_fn(|_| one.clone())
             })
             .collect();
-        if let Some(main) = main {
-            self.trust(&mut seen[main], main, pairs[0] + pairs[1]);
+        for (seen, told) in seen.iter_mut().zip(&self.trusted) {
+            for s in seen {
+                told.iter().for_each(|l| s[*l] *= 0.05);
+            }
         }
         let ratios = log_ratios(&start, &rates::of(&seen, 0.5, None));
         let weight = |p: Pattern| -> i32 {
@@ -81,28 +83,39 @@ impl Learning<'_> {
             tree,
             matches,
             pairs,
+            crowd: 0.0,
             kin: kin(self.comparer, &self.widths, matches),
         }
     }
 
-    /// What things are called is seldom equal by chance: where so few pairs share it that all of
-    /// them may be matches, learning begins with the belief that they are.
-    fn trust(&self, seen: &mut [Vec<f64>; STATES], main: usize, pairs: f64) {
-        let semantic = self.comparer.columns[main].semantic;
-        let most = match semantic {
-            Semantic::PersonName => 2.0,
-            _ => 20.0,
-        } * self.rows as f64;
-        let levels = semantic.levels();
-        let told = (1..levels.len()).filter(|l| *l <= 3 || levels[*l] == "code");
-        let told: Vec<usize> = told.collect();
-        let all: f64 = seen[0][1..].iter().sum();
-        let share: f64 = told.iter().map(|l| seen[0][*l]).sum::<f64>() / all.max(1.0);
-        if share * pairs <= most {
-            for s in seen {
-                told.iter().for_each(|l| s[*l] *= 0.05);
+    /// The levels of each column that are taken for identity until something speaks against it.
+    /// What things are called is seldom equal by chance, and neither are the codes in any text:
+    /// where so few pairs share it that all of them may be matches.
+    pub(super) fn trusted(&self, pairs: f64) -> Vec<Vec<usize>> {
+        let main = self.main_text();
+        let seen = self.seen(&Tree::none(self.comparer));
+        let of = |(i, (cells, seen)): (usize, (&Cells, &[Vec<f64>; STATES]))| {
+            let levels = cells.semantic.levels();
+            let most = match (main == Some(i), cells.semantic) {
+                (true, Semantic::PersonName) | (false, Semantic::Text) => 2.0,
+                // One organization may fill the table; two of one name are an exception.
+                (true, Semantic::OrgName) => f64::INFINITY,
+                (true, _) => 20.0,
+                (false, _) => return Vec::new(),
+            } * self.rows as f64;
+            let named = if main == Some(i) { 1..4 } else { 0..0 };
+            let code = (1..levels.len()).filter(|l| levels[*l] == "code");
+            let told: Vec<usize> = named.chain(code).collect();
+            let all: f64 = seen[0][1..].iter().sum();
+            let share: f64 = told.iter().map(|l| seen[0][*l]).sum::<f64>() / all.max(1.0);
+            if share * pairs <= most {
+                told
+            } else {
+                Vec::new()
             }
-        }
+        };
+        let columns = self.comparer.columns.iter().zip(&seen);
+        columns.enumerate().map(of).collect()
     }
 
     /// Whether two rows agree in everything both have, among it something telling, and have at
@@ -131,13 +144,16 @@ impl Learning<'_> {
         telling && known >= least
     }
 
-    /// The column of texts or names with most values: what a thing is called. Sources may say other
-    /// things in further texts.
+    /// What a thing is called: the name of an organization, or else the column of texts or names
+    /// with most values. Sources may say other things in further texts.
     pub(super) fn main_text(&self) -> Option<usize> {
         let columns = self.comparer.columns.iter().enumerate();
         let named = columns.filter(|(_, c)| c.semantic.is_main());
         named
-            .max_by_key(|(i, c)| (c.len(), std::cmp::Reverse(*i)))
+            .max_by_key(|(i, c)| {
+                let organization = c.semantic == Semantic::OrgName;
+                (organization, c.len(), std::cmp::Reverse(*i))
+            })
             .map(|x| x.0)
     }
 }

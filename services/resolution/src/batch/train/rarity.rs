@@ -21,7 +21,7 @@ impl Rarity {
         let known = cells.known().max(1) as f64;
         Self {
             known,
-            partners: partners.min(4.0),
+            partners,
             u,
             floor: u.max(1.0 / known),
         }

@@ -100,6 +100,15 @@ pub(super) fn cap_chance(r: &mut [f64], chance: &[f64], times: f64, most: f64) {
     }
 }
 
+/// Lets one level have a share of at most `times` what chance gives it; the last takes the rest.
+pub(super) fn cap_level(r: &mut [f64], chance: &[f64], level: usize, times: f64) {
+    let over = r[level] - times * chance[level];
+    if over > 0.0 {
+        r[level] -= over;
+        r[chance.len() - 1] += over;
+    }
+}
+
 /// Lets the closer half of the levels have a share of at least `least`, the others in proportion.
 pub(super) fn floor_close(r: &mut [f64], least: f64) {
     let middle = r.len().div_ceil(2);
