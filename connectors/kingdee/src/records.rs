@@ -260,6 +260,7 @@ fn document(
         amount: None,
         lines: Vec::new(),
         text: String::new(),
+        employee: String::new(),
     })
 }
 
@@ -318,7 +319,9 @@ fn order(mut order: Transaction, rows: &[Cells], faults: &mut Faults) -> Option<
         let number = faults.text(row, "FMaterialId.FNumber");
         let name = faults.text(row, "FMaterialId.FName");
         order.lines.push(TransactionLine {
-            product: [number, name].join(" ").trim().to_owned(),
+            product: [number.as_str(), &name].join(" ").trim().to_owned(),
+            code: number,
+            category: String::new(),
             quantity: faults.decimal(row, "FQty").unwrap_or_default().normalize(),
             unit: faults.text(row, "FUnitID.FName"),
             amount: money(faults.decimal(row, "FAllAmount"), code.as_ref()),
@@ -328,6 +331,7 @@ fn order(mut order: Transaction, rows: &[Cells], faults: &mut Faults) -> Option<
     let total = total.or_else(|| sum(rows, "FAllAmount", faults));
     order.amount = money(total, code.as_ref());
     order.text = faults.text(head, "FNote");
+    order.employee = faults.text(head, "FSalerId.FName");
     if faults.text(head, "FCloseStatus") == "B" {
         order.status.push_str(",closed");
     }

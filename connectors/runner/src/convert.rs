@@ -122,6 +122,8 @@ fn transaction(t: &Transaction) -> Result<pb::Transaction, Failure> {
     for (i, line) in t.lines.iter().enumerate() {
         lines.push(pb::TransactionLine {
             product: line.product.clone(),
+            code: line.code.clone(),
+            category: line.category.clone(),
             quantity: Some(decimal(line.quantity)),
             unit: line.unit.clone(),
             amount: optional_money(line.amount.as_ref(), || {
@@ -138,6 +140,7 @@ fn transaction(t: &Transaction) -> Result<pb::Transaction, Failure> {
         amount: optional_money(t.amount.as_ref(), || "transaction.amount".to_owned())?,
         lines,
         text: t.text.clone(),
+        employee: t.employee.clone(),
     })
 }
 

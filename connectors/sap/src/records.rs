@@ -420,13 +420,13 @@ pub fn order(
         if !reader.text(item, "SalesDocumentRjcnReason").is_empty() {
             continue;
         }
-        let product = [
-            reader.text(item, "Material"),
-            reader.text(item, "SalesOrderItemText"),
-        ];
+        let code = reader.text(item, "Material");
+        let product = [code.clone(), reader.text(item, "SalesOrderItemText")];
         let quantity = reader.amount(item, "RequestedQuantity").unwrap_or_default();
         lines.push(TransactionLine {
             product: product.join(" ").trim().to_owned(),
+            code,
+            category: String::new(),
             quantity: quantity.normalize(),
             unit: reader.text(item, "RequestedQuantityUnit"),
             amount: money(reader.amount(item, "NetAmount")),
@@ -448,6 +448,7 @@ pub fn order(
             amount: money(reader.amount(row, "TotalNetAmount")),
             lines,
             text: reader.text(row, "PurchaseOrderByCustomer"),
+            employee: String::new(),
         }),
     })
 }

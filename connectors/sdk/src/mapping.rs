@@ -243,6 +243,9 @@ pub struct TransactionMapping {
     /// Title or remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Field>,
+    /// Our employee who sold, by the source's user id or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employee: Option<Field>,
     /// When given, each row is one line, and rows that follow each other with the same
     /// external id are one transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,8 +256,14 @@ pub struct TransactionMapping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineMapping {
-    /// Product code or name.
+    /// Product name, or its code, or both.
     pub product: Field,
+    /// Product code, where the source keeps it apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Field>,
+    /// Group of products that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Field>,
     /// How many; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Field>,

@@ -104,6 +104,7 @@ impl Place<'_> {
             amount: None,
             lines: Vec::new(),
             text: String::new(),
+            employee: String::new(),
         }
     }
 }
@@ -159,6 +160,8 @@ fn sale(
         lines.push((
             faults.id(line, "id"),
             TransactionLine {
+                code: code_of(&named).to_owned(),
+                category: String::new(),
                 product: if named.is_empty() {
                     faults.text(line, "description")
                 } else {
@@ -186,6 +189,12 @@ fn sale(
         text: faults.text(row, "description"),
         ..place.blank(kind)
     })
+}
+
+/// The code in a product's `rec_name`, which is `[code] name` where it has one.
+fn code_of(named: &str) -> &str {
+    let inner = named.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    inner.map_or("", |(code, _)| code)
 }
 
 /// What the party owes by a line: debit less credit, in the company's currency.

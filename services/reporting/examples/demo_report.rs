@@ -115,6 +115,7 @@ fn facts(dice: &Dice, frame: &mut Frame, end: i64) {
                 cancelled: false,
                 has_amount: true,
                 nanos: (dice.below(100) * 10_000_000) as i32,
+                person: 0,
                 units: size / 3 + dice.below(size),
                 time: Timestamp(at + dice.below(DAY)),
             };
@@ -139,6 +140,7 @@ fn facts(dice: &Dice, frame: &mut Frame, end: i64) {
                     customer: place,
                     time: Timestamp(at + 5 * DAY),
                     channel: "survey:nps".to_owned(),
+                    employee: String::new(),
                     rating: Some((dice.chance(70), i128::from(4 + dice.below(7)) * ONE)),
                 });
             }
@@ -171,6 +173,7 @@ fn sales(dice: &Dice, frame: &mut Frame, end: i64) {
                 opportunity: n,
                 number: number as i64 + 1,
                 pipeline: "default".to_owned(),
+                version: 1,
                 stage: stage.0.to_owned(),
                 outcome: Outcome::Open,
                 time: began,
@@ -186,6 +189,7 @@ fn sales(dice: &Dice, frame: &mut Frame, end: i64) {
             id: i64::from(n) + 1,
             customer: dice.below(420) as u32,
             pipeline: "default".to_owned(),
+            version: 1,
             stage: STAGES[far].0.to_owned(),
             outcome,
             amount: Some((i128::from(5_000 + dice.below(200_000)) * ONE, 0)),

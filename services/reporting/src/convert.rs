@@ -5,6 +5,7 @@ pub mod check;
 pub mod feed;
 pub mod outside;
 pub mod parameters;
+pub mod sales;
 
 pub use jinke_proto::jinke::reporting::v1 as pb;
 

@@ -66,6 +66,8 @@ pub struct Transaction {
     pub has_amount: bool,
     /// Billionths of the amount beside the units.
     pub nanos: i32,
+    /// Who sold: 1 and the place in [`Frame::persons`]; 0 for nobody that is known.
+    pub person: u32,
     /// Whole units of the amount.
     pub units: i64,
     /// When it happened.
@@ -88,10 +90,30 @@ impl Transaction {
 pub struct Line {
     /// Place of its transaction in [`Frame::transactions`].
     pub transaction: u32,
-    /// What was bought.
-    pub product: String,
+    /// What was bought, by its place in [`Frame::products`].
+    pub product: u32,
     /// Amount in billionths, in the transaction's currency.
     pub amount: Option<i128>,
+}
+
+/// A product as one source spells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Product {
+    /// Its code; the name where the source keeps no code. Spellings with one key are one product.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Group of products; empty when the source tells none.
+    pub category: String,
+}
+
+/// An org unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrgUnit {
+    /// Its name for people.
+    pub name: String,
+    /// The unit above; empty at the top.
+    pub parent: String,
 }
 
 /// An interaction.
@@ -105,6 +127,8 @@ pub struct Interaction {
     pub time: Timestamp,
     /// Touch point.
     pub channel: String,
+    /// Our employee; empty when unknown.
+    pub employee: String,
     /// A survey's answer in billionths, with what was asked: `csat` or `nps`.
     pub rating: Option<(bool, i128)>,
 }
@@ -129,6 +153,8 @@ pub struct Opportunity {
     pub customer: u32,
     /// Id of the pipeline.
     pub pipeline: String,
+    /// Version of the pipeline it runs on; 0 when that was not noted.
+    pub version: i64,
     /// Id of the present stage.
     pub stage: String,
     /// How it stands.
@@ -160,6 +186,8 @@ pub struct Transition {
     pub number: i64,
     /// Id of the pipeline after the move.
     pub pipeline: String,
+    /// Version of the pipeline after the move; 0 when that was not noted.
+    pub version: i64,
     /// Stage after the move.
     pub stage: String,
     /// It was won, lost, or reopened by this move.
@@ -210,8 +238,20 @@ pub struct Frame {
     pub opportunities: Vec<Opportunity>,
     /// In order of opportunity and number.
     pub transitions: Vec<Transition>,
-    /// By pipeline.
+    /// Of the newest version, by pipeline.
     pub stages: BTreeMap<String, Stages>,
+    /// Of every version, by pipeline and number.
+    pub versions: BTreeMap<(String, i64), Stages>,
+    /// Names of pipelines.
+    pub pipelines: BTreeMap<String, String>,
+    /// Who sold, in order; those that a transaction names.
+    pub persons: Vec<String>,
+    /// In order; those that a line names.
+    pub products: Vec<Product>,
+    /// The org unit of each user: `users/…` → `orgUnits/…`, or empty.
+    pub people: BTreeMap<String, String>,
+    /// By `orgUnits/…`.
+    pub units: BTreeMap<String, OrgUnit>,
     /// Currencies in order of code.
     pub currencies: Vec<String>,
     /// Sources in order of id.
@@ -258,6 +298,41 @@ impl Frame {
     /// The interactions of one customer.
     pub fn interactions_of(&self, place: u32) -> &[Interaction] {
         range(&self.interactions, place, |i| i.customer)
+    }
+
+    /// The stages of a version of a pipeline: of its newest when that version is not known.
+    pub fn stages_of(&self, pipeline: &str, version: i64) -> Option<&Stages> {
+        self.versions
+            .get(&(pipeline.to_owned(), version))
+            .or_else(|| self.stages.get(pipeline))
+    }
+
+    /// Who sold in a transaction; empty when it tells nobody.
+    pub fn person(&self, t: &Transaction) -> &str {
+        let place = (t.person as usize).checked_sub(1);
+        place
+            .and_then(|n| self.persons.get(n))
+            .map_or("", String::as_str)
+    }
+
+    /// What products are called, by key: as the newest transaction spells it that names them at all.
+    /// Keys that are names themselves are left out.
+    pub fn product_names(&self) -> BTreeMap<&str, &str> {
+        let mut newest: BTreeMap<&str, (Timestamp, i64, &str)> = BTreeMap::new();
+        for line in &self.lines {
+            let product = &self.products[line.product as usize];
+            if product.name.is_empty() || product.name == product.key {
+                continue;
+            }
+            let t = &self.transactions[line.transaction as usize];
+            let said = (t.time, t.id, product.name.as_str());
+            let known = newest.entry(&product.key).or_insert(said);
+            *known = said.max(*known);
+        }
+        newest
+            .into_iter()
+            .map(|(key, said)| (key, said.2))
+            .collect()
     }
 
     /// Brings everything into its order, for tests and after loading.

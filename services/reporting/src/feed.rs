@@ -1,5 +1,7 @@
 //! What the feeds say, in this service's words, and where they come from.
 
+use std::collections::BTreeMap;
+
 use jinke_types::{Failure, Timestamp};
 
 /// The feeds, in the order they are followed: the crosswalk before the facts.
@@ -34,8 +36,8 @@ pub enum Change {
     Opportunity(Box<OpportunityState>),
     /// A move of an opportunity.
     Transition(Box<TransitionState>),
-    /// A pipeline's stages as they are now: id, name, stages.
-    Pipeline(String, String, crate::facts::Stages),
+    /// A pipeline as it is now.
+    Pipeline(Box<PipelineState>),
     /// Something this service keeps nothing of.
     Other,
 }
@@ -76,8 +78,23 @@ pub struct TransactionState {
     pub status: String,
     /// Currency, units, billionths.
     pub amount: Option<(String, i64, i32)>,
-    /// Product, units and billionths.
-    pub lines: Vec<(String, Option<(i64, i32)>)>,
+    /// In the source's order.
+    pub lines: Vec<LineState>,
+    /// Our employee who sold, as the source names him.
+    pub employee: String,
+}
+
+/// A line of a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineState {
+    /// Name of the product, or its code, or both.
+    pub product: String,
+    /// Code, where the source keeps it apart.
+    pub code: String,
+    /// Group of products.
+    pub category: String,
+    /// Units and billionths, in the currency of the transaction.
+    pub amount: Option<(i64, i32)>,
 }
 
 /// An interaction.
@@ -120,6 +137,8 @@ pub struct OpportunityState {
     pub holder: Option<i64>,
     /// Id of the pipeline.
     pub pipeline: String,
+    /// Version of the pipeline that it runs on.
+    pub version: i64,
     /// Id of the stage.
     pub stage: String,
     /// 1 open, 2 won, 3 lost.
@@ -153,10 +172,25 @@ pub struct TransitionState {
     pub outcome: u8,
     /// Pipeline after the move.
     pub pipeline: String,
+    /// Version of the pipeline after the move.
+    pub version: i64,
     /// Stage after the move.
     pub stage: String,
     /// When.
     pub time: Timestamp,
+}
+
+/// A pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelineState {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Stages of its newest version.
+    pub stages: crate::facts::Stages,
+    /// Stages of every version, by number.
+    pub versions: Vec<(i64, crate::facts::Stages)>,
 }
 
 /// A source.
@@ -172,6 +206,33 @@ pub struct SourceState {
     pub shared: bool,
 }
 
+/// A user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonState {
+    /// Name shown to others; personal.
+    pub display_name: String,
+    /// `orgUnits/…`, or empty.
+    pub org_unit: String,
+}
+
+/// An org unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitState {
+    /// Its name for people.
+    pub display_name: String,
+    /// The unit above; empty at the top.
+    pub parent: String,
+}
+
+/// Users and org units, by resource name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryState {
+    /// By `users/…`.
+    pub people: BTreeMap<String, PersonState>,
+    /// By `orgUnits/…`.
+    pub units: BTreeMap<String, UnitState>,
+}
+
 /// Where feeds come from: the other services, or a test.
 #[tonic::async_trait]
 pub trait Feeds: Send + Sync + 'static {
@@ -179,4 +240,6 @@ pub trait Feeds: Send + Sync + 'static {
     async fn page(&self, feed: &'static str, token: &str) -> Result<Page, Failure>;
     /// All sources.
     async fn sources(&self) -> Result<Vec<SourceState>, Failure>;
+    /// All users and org units.
+    async fn directory(&self) -> Result<DirectoryState, Failure>;
 }

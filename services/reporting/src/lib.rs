@@ -16,7 +16,7 @@
 //! | [`query`] | groups, filters, comparison, rows |
 //! | [`segment`], [`churn`], [`episodes`], [`publish`] | rules, signs, episodes with their tasks, tags written back |
 //! | [`report`] | the customer asset report as HTML and XLSX |
-//! | [`feed`], [`follow`] | what the feeds say; following, rebuilding, switching |
+//! | [`feed`], [`follow`], [`directory`] | what the feeds say; following, rebuilding, switching; users and org units |
 //! | [`store`] | all SQL |
 //! | [`access`], [`convert`], [`rpc`], [`page`], [`core`] | rights, messages, operations, page tokens, shared state |
 //!
@@ -35,6 +35,7 @@ pub mod churn;
 pub mod config;
 pub mod convert;
 pub mod core;
+pub mod directory;
 pub mod episodes;
 pub mod facts;
 pub mod feed;
@@ -123,7 +124,7 @@ impl Service for Reporting {
         let feeds = PeerFeeds::new(ctx.peers.clone(), config.feeds.pipeline);
         let follower = Follower::new(
             db.clone(),
-            Arc::new(feeds),
+            Arc::new(feeds.clone()),
             ctx.clock,
             config.cancelled(),
             poll,
@@ -147,6 +148,13 @@ impl Service for Reporting {
                 let shutdown = ctx.shutdown.clone();
                 async move {
                     follower.run(shutdown).await;
+                    Ok(())
+                }
+            })
+            .task("directory", {
+                let (core, shutdown) = (api.core.clone(), ctx.shutdown.clone());
+                async move {
+                    directory::follow(core, feeds, shutdown).await;
                     Ok(())
                 }
             })

@@ -114,8 +114,16 @@ pub fn too_many() -> Failure {
 
 /// Whether revenue must be split by lines.
 pub fn needs_lines(question: &Question) -> bool {
-    question.dimensions.iter().any(|d| d.id == "product")
-        || question.filter.iter().any(|t| t.dimension == "product")
+    question.dimensions.iter().any(|d| is_of_lines(d.id)) || filters_lines(&question.filter)
+}
+
+/// Whether a filter looks at lines.
+pub fn filters_lines(filter: &[Term]) -> bool {
+    filter.iter().any(|term| is_of_lines(term.dimension))
+}
+
+fn is_of_lines(dimension: &str) -> bool {
+    matches!(dimension, "product" | "product_category")
 }
 
 /// The contributions to a measure that satisfy the filter.
@@ -177,8 +185,14 @@ pub fn dimension<'a>(context: &'a Context<'_>, id: &str, c: &'a Contribution) ->
         "field" | "stage" if c.label.is_some() => {
             Cow::Borrowed(c.label.as_deref().unwrap_or_default())
         }
-        "source" | "org_unit" | "currency" | "product" | "channel" | "pipeline" | "stage"
-        | "sales_owner" | "outcome_reason" => Cow::Borrowed(of_subject(frame, id, c.subject)),
+        "source" | "org_unit" | "currency" | "product" | "product_category" | "person"
+        | "channel" | "pipeline" | "stage" | "sales_owner" | "outcome_reason" => {
+            Cow::Borrowed(of_subject(frame, id, c.subject))
+        }
+        "person_org_unit" => {
+            let unit = frame.people.get(of_subject(frame, "person", c.subject));
+            Cow::Borrowed(unit.map_or("", String::as_str))
+        }
         other => Cow::Borrowed(customer.attributes.get(other).map_or("", String::as_str)),
     }
 }
@@ -188,25 +202,33 @@ fn of_subject<'a>(frame: &'a Frame, id: &str, subject: Subject) -> &'a str {
         Subject::Transaction(n) => of_transaction(frame, id, n),
         Subject::Line(n) => {
             let line = &frame.lines[n as usize];
-            if id == "product" {
-                &line.product
-            } else {
-                of_transaction(frame, id, line.transaction)
+            let product = &frame.products[line.product as usize];
+            match id {
+                "product" => &product.key,
+                "product_category" => &product.category,
+                _ => of_transaction(frame, id, line.transaction),
             }
         }
-        Subject::Interaction(n) if id == "channel" => &frame.interactions[n as usize].channel,
+        Subject::Interaction(n) => {
+            let i = &frame.interactions[n as usize];
+            match id {
+                "channel" => &i.channel,
+                "person" => &i.employee,
+                _ => "",
+            }
+        }
         Subject::Opportunity(n) => {
             let o = &frame.opportunities[n as usize];
             match id {
                 "pipeline" => &o.pipeline,
                 "stage" => &o.stage,
-                "sales_owner" => &o.owner,
+                "sales_owner" | "person" => &o.owner,
                 "outcome_reason" => &o.reason,
                 "org_unit" => &o.org_unit,
                 _ => "",
             }
         }
-        Subject::Interaction(_) | Subject::Customer => "",
+        Subject::Customer => "",
     }
 }
 
@@ -217,6 +239,7 @@ fn of_transaction<'a>(frame: &'a Frame, id: &str, place: u32) -> &'a str {
         "source" => source().map_or("", |s| &s.id),
         "org_unit" => source().map_or("", |s| &s.org_unit),
         "currency" if t.has_amount => &frame.currencies[usize::from(t.currency)],
+        "person" => frame.person(t),
         _ => "",
     }
 }

@@ -12,6 +12,7 @@ mod segment_service;
 
 pub mod episodes;
 pub mod insights;
+mod labels;
 pub mod list_metric_rows;
 pub mod projections;
 pub mod query_metrics;

@@ -71,7 +71,7 @@ variables! {
     recency_days "int" false "days since the last order" "距最近一单天数";
     first_order_days "int" false "days since the first order" "距首单天数";
     order_count "int" false "orders ever" "累计订单数";
-    window_order_count "int" false "orders in the RFM window" "RFM 窗口内订单数";
+    window_order_count "int" false "orders in the RFM window, also those without an amount" "RFM 窗口内订单数，含无金额的订单";
     net_revenue "int" true "net revenue ever; compare with amount(\"…\")" "累计净收入，用 amount(\"…\") 比较";
     window_net_revenue "int" true "net revenue in the RFM window" "RFM 窗口内净收入";
     clv_simple "int" true "CLV, simple" "客户终身价值（简单）";
@@ -313,7 +313,7 @@ fn value(context: &Context<'_>, place: u32, name: &str) -> Value {
         "recency_days" => int(profile.last_order.map(days)),
         "first_order_days" => int(profile.first_order.map(days)),
         "order_count" => Value::Int(profile.orders),
-        "window_order_count" => Value::Int(rfm.map_or(0, |x| x.frequency)),
+        "window_order_count" => Value::Int(profile.window_orders),
         "net_revenue" => millionths(profile.revenue),
         "window_net_revenue" => millionths(rfm.map(|x| x.monetary)),
         "clv_simple" => millionths(profile.clv_simple),
@@ -386,6 +386,7 @@ mod tests {
                 customer(2, "浙江省", &[]),
             ],
             transactions: vec![Transaction {
+                person: 0,
                 id: 1,
                 customer: 0,
                 source: 0,

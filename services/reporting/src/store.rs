@@ -3,10 +3,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`projection`] | generations, cursors, the switch |
-//! | [`project`] | the effect of a page of changes on the star |
+//! | [`project`], [`dimensions`] | the effect of a page of changes on the star; products and persons |
+//! | [`directory`] | users and org units as identity has them |
 //! | [`load`] | a frame for one caller |
 //! | [`segments`], [`episodes`], [`reports`] | what people and the service keep beside the star |
 
+pub mod dimensions;
+pub mod directory;
 pub mod episodes;
 pub mod load;
 pub mod project;

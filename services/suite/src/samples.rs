@@ -1,6 +1,6 @@
 //! The sample data of `make run`: companies that do not exist, as three systems know them.
 //!
-//! Everything is invented and repeatable: the same seed and number give the same files,
+//! Everything is invented and repeatable: the same seed, calendar and number give the same files,
 //! byte for byte (the workbook up to the writing library's own metadata). Email domains end
 //! in the reserved `.example`; identifiers carry right check characters and belong to nobody
 //! on purpose.
@@ -35,6 +35,7 @@ use std::{
 };
 
 use anyhow::Context;
+pub use dice::Calendar;
 
 /// What [`write_samples`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub struct SampleFile {
 
 /// What systems that are not files know of about `customers` companies, as [`write_samples`]
 /// with the same arguments tells it.
-pub fn systems(seed: u64, customers: usize) -> systems::SampleSystems {
-    systems::of(seed, &company::invent(seed, customers))
+pub fn systems(seed: u64, calendar: Calendar, customers: usize) -> systems::SampleSystems {
+    systems::of(seed, calendar, &company::invent(seed, customers))
 }
 
 /// Collects which source record is whom.
@@ -89,9 +90,17 @@ impl Truth {
     }
 }
 
-/// Writes the sample files of about `customers` companies into `dir`, which is created.
-/// Files of the same names are overwritten.
-pub fn write_samples(dir: &Path, seed: u64, customers: usize) -> anyhow::Result<SampleManifest> {
+/// Writes the sample files of about `customers` companies, whose business happened on the days of a
+/// calendar, into `dir`, which is created. Files of the same names are overwritten.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_samples(
+    dir: &Path,
+    seed: u64,
+    calendar: Calendar,
+    customers: usize,
+) -> anyhow::Result<SampleManifest> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let companies = company::invent(seed, customers);
     let truth = dir.join("truth.csv");
@@ -109,10 +118,10 @@ pub fn write_samples(dir: &Path, seed: u64, customers: usize) -> anyhow::Result<
         }
         Ok(files)
     };
-    erp::write(dir, seed, &companies, &mut list)?;
-    let row_errors = finance::write(dir, seed, &companies, &mut list)?;
-    chat::write(dir, seed, &companies, &mut list)?;
-    let systems = systems::of(seed, &companies);
+    erp::write(dir, seed, calendar, &companies, &mut list)?;
+    let row_errors = finance::write(dir, seed, calendar, &companies, &mut list)?;
+    chat::write(dir, seed, calendar, &companies, &mut list)?;
+    let systems = systems::of(seed, calendar, &companies);
     systems.list(&mut list)?;
     list.0.flush()?;
     let sources = vec![

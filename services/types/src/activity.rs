@@ -35,8 +35,14 @@ pub enum TransactionKind {
 /// One line of an order or invoice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionLine {
-    /// Product code or name as the source writes it.
+    /// Product name as the source writes it, or its code, or both.
     pub product: String,
+    /// Product code, where the source keeps it apart; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// Group of products that it belongs to, as the source writes it; empty when it tells none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
     /// How many, in `unit`.
     pub quantity: Decimal,
     /// Unit of the quantity.
@@ -64,6 +70,11 @@ pub struct Transaction {
     pub lines: Vec<TransactionLine>,
     /// Title of a ticket, or remark; may hold personal data and is sealed.
     pub text: String,
+    /// Our employee who sold, or answers for it, by the source's user id or name; empty when it
+    /// tells nobody. Left out of the stored form when empty, so that the content of records from
+    /// before this field is what it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub employee: String,
 }
 
 /// What sort of interaction.

@@ -7,14 +7,14 @@ use jinke_file::{FileConfig, FileConnector, FileInput, Limits, mapping_file};
 use jinke_types::Body;
 
 use crate::{
-    suite::samples::{systems, write_samples},
+    suite::samples::{Calendar, systems, write_samples},
     support::{joined, pages, told},
 };
 
 #[tokio::test]
 async fn samples_import_with_only_the_errors_put_in() {
     let dir = tempfile::tempdir().unwrap();
-    let manifest = write_samples(dir.path(), 7, 300).unwrap();
+    let manifest = write_samples(dir.path(), 7, Calendar::FIXED, 300).unwrap();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut parties = BTreeSet::new();
     let mut named = BTreeSet::new();
@@ -82,12 +82,12 @@ async fn samples_import_with_only_the_errors_put_in() {
 #[test]
 fn one_seed_gives_one_set_of_files() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let manifest = write_samples(a.path(), 11, 50).unwrap();
-    assert_eq!(manifest.systems, systems(11, 50));
+    let manifest = write_samples(a.path(), 11, Calendar::FIXED, 50).unwrap();
+    assert_eq!(manifest.systems, systems(11, Calendar::FIXED, 50));
     assert!(!manifest.systems.kingdee.is_empty() && !manifest.systems.wecom.is_empty());
-    write_samples(b.path(), 11, 50).unwrap();
+    write_samples(b.path(), 11, Calendar::FIXED, 50).unwrap();
     let c = tempfile::tempdir().unwrap();
-    write_samples(c.path(), 12, 50).unwrap();
+    write_samples(c.path(), 12, Calendar::FIXED, 50).unwrap();
     for name in [
         "erp-customers.csv",
         "erp-orders.csv",

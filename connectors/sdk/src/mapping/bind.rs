@@ -156,8 +156,11 @@ impl Mapping {
             field(&mut t.time, f);
             option(&mut t.amount, f);
             option(&mut t.text, f);
+            option(&mut t.employee, f);
             if let Some(line) = &mut t.lines {
                 field(&mut line.product, f);
+                option(&mut line.code, f);
+                option(&mut line.category, f);
                 option(&mut line.quantity, f);
                 option(&mut line.unit, f);
                 option(&mut line.amount, f);

@@ -164,6 +164,8 @@ impl Guess {
             let line_amount = field(LineAmount);
             let lines = field(Product).map(|product| LineMapping {
                 product,
+                code: None,
+                category: None,
                 quantity: field(Quantity),
                 unit: field(Unit),
                 amount: line_amount,
@@ -174,6 +176,7 @@ impl Guess {
                 time,
                 amount: field(Amount),
                 text: field(Remark).or_else(|| field(Subject)),
+                employee: field(Employee),
                 lines,
             });
         } else {

@@ -228,6 +228,7 @@ fn transaction(check: &mut Check, path: &str, t: pb::Transaction) -> Option<Tran
     let amount = optional_money(check, &join(path, "amount"), t.amount);
     let lines = lines(check, &join(path, "lines"), t.lines);
     let text = check.text(join(path, "text"), t.text, MAX_LONG_TEXT);
+    let employee = check.line(join(path, "employee"), t.employee, 256);
     Some(Transaction {
         kind: kind?,
         party: party?,
@@ -237,6 +238,7 @@ fn transaction(check: &mut Check, path: &str, t: pb::Transaction) -> Option<Tran
         amount: amount?,
         lines: lines?,
         text: text?,
+        employee: employee?,
     })
 }
 
@@ -272,8 +274,12 @@ fn lines(
             };
             let unit = check.line(join(&path, "unit"), line.unit, 32);
             let amount = optional_money(check, &join(&path, "amount"), line.amount);
+            let code = check.line(join(&path, "code"), line.code, 200);
+            let category = check.line(join(&path, "category"), line.category, 200);
             Some(TransactionLine {
                 product: product?,
+                code: code?,
+                category: category?,
                 quantity: quantity?,
                 unit: unit?,
                 amount: amount?,
@@ -369,12 +375,15 @@ pub fn transaction_out(t: &Transaction) -> pb::Transaction {
             .iter()
             .map(|line| pb::TransactionLine {
                 product: line.product.clone(),
+                code: line.code.clone(),
+                category: line.category.clone(),
                 quantity: Some(number::decimal_out(line.quantity)),
                 unit: line.unit.clone(),
                 amount: line.amount.as_ref().map(number::money_out),
             })
             .collect(),
         text: t.text.clone(),
+        employee: t.employee.clone(),
     }
 }
 

@@ -36,6 +36,8 @@ fn order() -> pb::Transaction {
         amount: money(300),
         lines: vec![pb::TransactionLine {
             product: "轴承 6204".to_owned(),
+            code: "6204-2RS".to_owned(),
+            category: "轴承".to_owned(),
             quantity: Some(jinke_proto::google::r#type::Decimal {
                 value: "3".to_owned(),
             }),
@@ -43,6 +45,7 @@ fn order() -> pb::Transaction {
             amount: money(300),
         }],
         text: "加急".to_owned(),
+        employee: "王芳".to_owned(),
     }
 }
 

@@ -36,6 +36,7 @@ pub fn order(at: &str, revision: i64, party: &str, amount: &str) -> SourceRecord
         }),
         lines: Vec::new(),
         text: String::new(),
+        employee: String::new(),
     };
     record(at, revision, Body::Transaction(transaction))
 }

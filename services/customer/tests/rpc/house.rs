@@ -363,6 +363,7 @@ pub fn order(
         amount: money("CNY", units),
         lines: Vec::new(),
         text: remark.to_owned(),
+        ..pb::Transaction::default()
     };
     record(
         key(source, id),

@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use jinke_kit::{Peers, failure};
+use jinke_kit::{Peer, Peers, failure};
 use jinke_proto::jinke::{
     customer::v1::{
         self as customer, customer_service_client::CustomerServiceClient,
         source_service_client::SourceServiceClient, timeline_entry::Entry,
     },
-    pipeline::v1::{
-        self as pipeline, pipeline_change::Snapshot, pipeline_service_client::PipelineServiceClient,
-    },
+    identity::v1::{self as identity, identity_service_client::IdentityServiceClient},
+    pipeline::v1::{self as pipeline, pipeline_service_client::PipelineServiceClient},
 };
 use jinke_types::{Failure, Timestamp};
 use tonic::Request;
 
+use super::sales;
 use crate::{
-    facts::Stage,
+    facts::Stages,
     feed::{
-        Change, CustomerState, Feeds, InteractionState, OpportunityState, Page, SourceState,
-        TransactionState, TransitionState,
+        Change, CustomerState, DirectoryState, Feeds, InteractionState, LineState, Page,
+        PersonState, SourceState, TransactionState, UnitState,
     },
     number,
 };
@@ -28,8 +28,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest page taken.
 const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Most users, and most org units, that are taken over.
+const MAX_PEOPLE: usize = 100_000;
 
 /// The services that this one follows.
+#[derive(Clone)]
 pub struct PeerFeeds {
     peers: Peers,
     pipeline: bool,
@@ -89,7 +92,13 @@ impl Feeds for PeerFeeds {
                     include_snapshots: true,
                 };
                 let answer = client.list_pipeline_changes(request(asked)).await;
-                Ok(sales(answer.map_err(|s| failure(&s))?.into_inner()))
+                let mut page = sales::page(answer.map_err(|s| failure(&s))?.into_inner());
+                for change in &mut page.changes {
+                    if let Change::Pipeline(state) = change {
+                        state.versions = versions(&mut client, &state.id).await?;
+                    }
+                }
+                Ok(page)
             }
         }
     }
@@ -119,17 +128,97 @@ impl Feeds for PeerFeeds {
             }
         }
     }
+
+    async fn directory(&self) -> Result<DirectoryState, Failure> {
+        directory(&self.peers).await
+    }
 }
 
-fn id_of(name: &str, prefix: &str) -> String {
+/// Every version of a pipeline with its stages. Versions never change, so that asking later than the
+/// feed says tells more of them and of none another thing.
+async fn versions(
+    client: &mut PipelineServiceClient<Peer>,
+    pipeline: &str,
+) -> Result<Vec<(i64, Stages)>, Failure> {
+    let (mut versions, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let asked = pipeline::ListPipelineVersionsRequest {
+            parent: format!("pipelines/{pipeline}"),
+            page_size: 100,
+            page_token,
+        };
+        let answer = client
+            .list_pipeline_versions(request(asked))
+            .await
+            .map_err(|s| failure(&s))?
+            .into_inner();
+        versions.extend(answer.pipeline_versions.into_iter().map(sales::version));
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            return Ok(versions);
+        }
+    }
+}
+
+/// All pages of a list of identity.
+macro_rules! every {
+    ($client:ident . $list:ident ( $request:ident ) . $field:ident) => {{
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let asked = identity::$request {
+                page_size: 1_000,
+                page_token,
+            };
+            let answer = $client.$list(request(asked)).await;
+            let answer = answer.map_err(|s| failure(&s))?.into_inner();
+            all.extend(answer.$field);
+            page_token = answer.next_page_token;
+            if page_token.is_empty() || all.len() >= MAX_PEOPLE {
+                break all;
+            }
+        }
+    }};
+}
+
+async fn directory(peers: &Peers) -> Result<DirectoryState, Failure> {
+    let mut client =
+        IdentityServiceClient::new(peers.get("identity")).max_decoding_message_size(MAX_PAGE_BYTES);
+    let users: Vec<identity::User> = every!(client.list_users(ListUsersRequest).users);
+    let units: Vec<identity::OrgUnit> =
+        every!(client.list_org_units(ListOrgUnitsRequest).org_units);
+    Ok(DirectoryState {
+        people: users
+            .into_iter()
+            .map(|u| {
+                let person = PersonState {
+                    display_name: u.display_name,
+                    org_unit: u.org_unit,
+                };
+                (u.name, person)
+            })
+            .collect(),
+        units: units
+            .into_iter()
+            .map(|u| {
+                let unit = UnitState {
+                    display_name: u.display_name,
+                    parent: u.parent,
+                };
+                (u.name, unit)
+            })
+            .collect(),
+    })
+}
+
+pub(super) fn id_of(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 
-fn no_of(name: &str, prefix: &str) -> Option<i64> {
+pub(super) fn no_of(name: &str, prefix: &str) -> Option<i64> {
     name.strip_prefix(prefix)?.parse().ok()
 }
 
-fn time(t: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+pub(super) fn time(t: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let t = t?;
     let micros = t.seconds.checked_mul(1_000_000)?;
     Some(Timestamp(micros.checked_add(i64::from(t.nanos) / 1_000)?))
@@ -140,7 +229,7 @@ fn record_key(key: Option<customer::RecordKey>) -> (String, String) {
     (id_of(&key.source, "sources/"), key.external_id)
 }
 
-fn money(m: Option<jinke_proto::google::r#type::Money>) -> Option<(String, i64, i32)> {
+pub(super) fn money(m: Option<jinke_proto::google::r#type::Money>) -> Option<(String, i64, i32)> {
     let m = m?;
     (!m.currency_code.is_empty()).then_some((m.currency_code, m.units, m.nanos))
 }
@@ -338,8 +427,14 @@ fn fact(id: i64, entry: customer::TimelineEntry) -> Change {
             lines: t
                 .lines
                 .into_iter()
-                .map(|l| (l.product, l.amount.map(|m| (m.units, m.nanos))))
+                .map(|l| LineState {
+                    product: l.product,
+                    code: l.code,
+                    category: l.category,
+                    amount: l.amount.map(|m| (m.units, m.nanos)),
+                })
                 .collect(),
+            employee: t.employee,
         })),
         Some(Entry::Interaction(i)) => Change::Interaction(Box::new(InteractionState {
             id,
@@ -372,124 +467,4 @@ fn rating(i: &customer::Interaction) -> Option<(u8, i64)> {
         .contains(&value)
         .then(|| i64::try_from(value).ok())?
         .map(|value| (survey, value))
-}
-
-/// A page of the feed of pipeline.
-pub fn sales(page: pipeline::ListPipelineChangesResponse) -> Page {
-    let last = page.changes.last();
-    let (position, at) = (
-        last.map(|c| c.position),
-        last.and_then(|c| time(c.change_time)),
-    );
-    let mut changes = Vec::new();
-    for change in page.changes {
-        if let Some(t) = change.transition {
-            changes.extend(transition(t));
-        }
-        changes.push(match change.snapshot {
-            Some(Snapshot::Opportunity(o)) => opportunity(o),
-            Some(Snapshot::Pipeline(p)) => stages(p),
-            Some(Snapshot::Activity(a)) => activity(a),
-            _ => Change::Other,
-        });
-    }
-    Page {
-        changes,
-        next: page.next_page_token,
-        position,
-        time: at,
-    }
-}
-
-fn opportunity(o: pipeline::Opportunity) -> Change {
-    let (Some(id), Some(address)) = (
-        no_of(&o.name, "opportunities/"),
-        no_of(&o.customer, "customers/"),
-    ) else {
-        return Change::Other;
-    };
-    let outcome = match o.outcome() {
-        pipeline::opportunity::Outcome::Won => 2,
-        pipeline::opportunity::Outcome::Lost => 3,
-        _ => 1,
-    };
-    Change::Opportunity(Box::new(OpportunityState {
-        id,
-        address,
-        holder: no_of(&o.current_customer, "customers/"),
-        outcome,
-        pipeline: id_of(&o.pipeline, "pipelines/"),
-        stage: o.stage,
-        amount: money(o.amount),
-        probability: o.probability,
-        close_day: o.close_date.and_then(|d| {
-            let day = chrono::NaiveDate::from_ymd_opt(
-                d.year,
-                u32::try_from(d.month).ok()?,
-                u32::try_from(d.day).ok()?,
-            )?;
-            i32::try_from((day - chrono::NaiveDate::default()).num_days()).ok()
-        }),
-        owner: o.owner,
-        org_unit: o.org_unit,
-        reason: o.outcome_reason,
-        create_time: time(o.create_time).unwrap_or_default(),
-        outcome_time: time(o.outcome_time),
-    }))
-}
-
-fn transition(t: pipeline::Transition) -> Option<Change> {
-    use pipeline::transition::Kind;
-    let outcome = match t.kind() {
-        Kind::Won => 2,
-        Kind::Lost => 3,
-        _ => 1,
-    };
-    let number = t.name.rsplit('/').next()?.parse().ok()?;
-    Some(Change::Transition(Box::new(TransitionState {
-        opportunity: no_of(&t.opportunity, "opportunities/")?,
-        number,
-        outcome,
-        pipeline: id_of(&t.pipeline, "pipelines/"),
-        stage: t.to_stage,
-        time: time(t.transition_time).unwrap_or_default(),
-    })))
-}
-
-fn stages(p: pipeline::Pipeline) -> Change {
-    let stages = p
-        .stages
-        .into_iter()
-        .map(|s| Stage {
-            id: s.stage,
-            name: s.display_name,
-            after_win: s.after_win,
-        })
-        .collect();
-    Change::Pipeline(id_of(&p.name, "pipelines/"), p.display_name, stages)
-}
-
-/// An activity becomes an interaction whose id is the negative of its own.
-fn activity(a: pipeline::Activity) -> Change {
-    let Some(id) = no_of(&a.name, "activities/") else {
-        return Change::Other;
-    };
-    let address = no_of(&a.customer, "customers/");
-    if a.retracted || address.is_none() {
-        return Change::Gone(-id);
-    }
-    Change::Interaction(Box::new(InteractionState {
-        id: -id,
-        key: (String::new(), a.name),
-        party: None,
-        address,
-        holder: no_of(&a.current_customer, "customers/"),
-        org_unit: a.org_unit,
-        kind: u8::try_from(a.kind).unwrap_or_default(),
-        time: time(a.activity_time).unwrap_or_default(),
-        channel: a.channel,
-        inbound: a.inbound,
-        employee: a.owner,
-        rating: None,
-    }))
 }

@@ -130,6 +130,8 @@ pub struct Profile {
     pub last_order: Option<Timestamp>,
     /// Orders up to the day.
     pub orders: i64,
+    /// Orders in the window, also those without an amount.
+    pub window_orders: i64,
     /// Net revenue up to the day; none when a sum does not fit.
     pub revenue: Option<i128>,
     /// Scores; none without an order in the window.
@@ -164,6 +166,7 @@ impl Profile {
             first_order: None,
             last_order: None,
             orders: 0,
+            window_orders: 0,
             revenue: None,
             rfm: None,
             points: None,
@@ -231,6 +234,7 @@ impl Work<'_> {
                 }
             }
         }
+        profile.window_orders = frequency;
         profile.revenue = if amounts > 0 { total } else { None };
         let (Some(first), Some(last)) = (profile.first_order, profile.last_order) else {
             return profile;

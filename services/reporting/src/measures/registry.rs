@@ -100,8 +100,20 @@ const CLV_DISCOUNTED: &[&str] = &[
     "discount_rate",
     "discount_years",
 ];
-const SALES: &[&str] = &["pipeline", "sales_owner", "org_unit"];
-const FACT: &[&str] = &["source", "org_unit", "currency"];
+const SALES: &[&str] = &[
+    "pipeline",
+    "sales_owner",
+    "org_unit",
+    "person",
+    "person_org_unit",
+];
+const FACT: &[&str] = &[
+    "source",
+    "org_unit",
+    "currency",
+    "person",
+    "person_org_unit",
+];
 
 macro_rules! measures {
     ($($id:literal $name:literal $zh:literal v $version:literal $unit:ident $aggregation:ident
@@ -154,7 +166,7 @@ measures! {
         "sum of the simple CLV of all customers"
         "全部客户简单终身价值之和";
     "complaint_count" "Complaints" "投诉数" v 1 Count Sum class PLAIN
-        parameters &["time_zone", "population"], dimensions &["source", "org_unit"],
+        parameters &["time_zone", "population"], dimensions &["source", "org_unit", "person", "person_org_unit"],
         "tickets in the period"
         "期内工单（投诉）数";
     "csat" "Satisfaction" "满意度" v 1 Points Ratio class PLAIN
@@ -170,15 +182,15 @@ measures! {
         "filled fields / fields, over name, USCC, phone, email, address, industry, size, owner, tag, contact"
         "已填字段数 ÷ 应填字段数（名称、统一社会信用代码、电话、邮箱、地址、行业、规模、负责人、标签、联系人）";
     "forecast_amount" "Forecast" "销售预测" v 1 Currency Sum class SALES_AMOUNT
-        parameters &["currency", "rates", "population"], dimensions &["pipeline", "sales_owner", "org_unit", "stage"],
+        parameters &["currency", "rates", "population"], dimensions &["pipeline", "sales_owner", "org_unit", "person", "person_org_unit", "stage"],
         "Σ amount · probability of open opportunities that should close in the period"
         "预计期内成交的在谈商机 Σ 金额 × 赢率";
     "interaction_count" "Interactions" "互动数" v 1 Count Sum class PLAIN
-        parameters &["time_zone", "population"], dimensions &["channel"],
+        parameters &["time_zone", "population"], dimensions &["channel", "person", "person_org_unit"],
         "messages, calls, visits, meetings, notes and events in the period"
         "期内消息、电话、拜访、会议、记录与事件数";
     "net_revenue" "Net revenue" "净收入" v 1 Currency Sum class FINANCIAL
-        parameters REVENUE, dimensions &["source", "org_unit", "currency", "product"],
+        parameters REVENUE, dimensions &["source", "org_unit", "currency", "person", "person_org_unit", "product", "product_category"],
         "Σ amounts of the period - Σ refunds; each amount in the currency of the answer, rounded half to even at nine decimals"
         "期内金额合计 − 退款合计；逐笔折算为报告币种，九位小数银行家舍入";
     "new_customer_count" "New customers" "新客户数" v 1 Count Sum class PLAIN
@@ -221,12 +233,12 @@ measures! {
         parameters &["time_zone", "population"], dimensions SALES,
         "the days that nine in ten of the opportunities won in the period did not exceed"
         "期内赢单商机中九成不超过的天数（最近秩）";
-    "stage_conversion_rate" "Stage conversion" "阶段转化率" v 1 Ratio Ratio class PLAIN
-        parameters &["time_zone", "population"], dimensions &["pipeline", "stage", "sales_owner", "org_unit"],
-        "of the opportunities begun in the period that reached a stage or a later one, those that went beyond it; each once, a win is beyond every sales stage"
-        "期内创建、到达某阶段（含跳过）的商机中继续前进的比例；每商机计一次，赢单视为通过全部销售阶段";
+    "stage_conversion_rate" "Stage conversion" "阶段转化率" v 2 Ratio Ratio class PLAIN
+        parameters &["time_zone", "population"], dimensions &["pipeline", "stage", "sales_owner", "org_unit", "person", "person_org_unit"],
+        "of the opportunities begun in the period that reached a stage or a later one, those that went beyond it; each once, a win is beyond every sales stage; in the order of the version of the pipeline that the opportunity ran on then"
+        "期内创建、到达某阶段（含跳过）的商机中继续前进的比例；每商机计一次，赢单视为通过全部销售阶段；阶段先后以商机当时所用的流程版本为准";
     "win_rate" "Win rate" "赢单率" v 1 Ratio Ratio class PLAIN
-        parameters &["time_zone", "population"], dimensions &["pipeline", "sales_owner", "org_unit", "outcome_reason"],
+        parameters &["time_zone", "population"], dimensions &["pipeline", "sales_owner", "org_unit", "person", "person_org_unit", "outcome_reason"],
         "won / (won + lost) of the opportunities that ended in the period"
         "期内赢单数 ÷（赢单数 + 输单数）";
 }
@@ -289,6 +301,21 @@ pub const DIMENSIONS: &[Dimension] = &[
     dimension("org_unit", "Org unit", "组织单元", false, false),
     dimension("currency", "Currency", "币种", false, false),
     dimension("product", "Product", "产品", false, false),
+    dimension(
+        "product_category",
+        "Product category",
+        "产品类别",
+        false,
+        false,
+    ),
+    dimension("person", "Person who sold", "经手人", false, false),
+    dimension(
+        "person_org_unit",
+        "Org unit of the person",
+        "经手人所属组织",
+        false,
+        false,
+    ),
     dimension("channel", "Channel", "渠道", false, false),
     dimension("field", "Field", "字段", false, false),
     dimension("pipeline", "Pipeline", "销售流程", false, false),
@@ -322,6 +349,11 @@ pub fn find_dimension(id: &str) -> Option<&'static Dimension> {
 }
 
 impl Measure {
+    /// What it counts lies ahead: unless a question says otherwise it is about the time from today on.
+    pub fn looks_ahead(&self) -> bool {
+        self.id == "forecast_amount"
+    }
+
     /// Whether the measure can be split by a dimension. `tag` can only be filtered by: a customer
     /// has many.
     pub fn splits_by(&self, dimension: &Dimension) -> bool {

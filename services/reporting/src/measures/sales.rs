@@ -1,12 +1,15 @@
 //! Measures of opportunities: cycle, wins, conversion, forecast.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::NaiveDate;
 
 use super::{Context, Contribution, Subject};
 use crate::{
-    facts::{Opportunity, Outcome},
+    facts::{Opportunity, Outcome, Stages},
     number::{self, ONE},
 };
 
@@ -55,29 +58,36 @@ pub(super) fn sales_cycle(c: &Context<'_>) -> Vec<Contribution> {
 
 /// Of the opportunities that began in the period: which reached a stage, and of these, which went
 /// beyond it. One that skipped a stage and reached a later one counts as having reached it; one that
-/// came back counts once; a win is beyond every stage that does not follow a win.
+/// came back counts once; a win is beyond every stage that does not follow a win. The order of
+/// stages is that of the version an opportunity ran on when it stood there; where it ran on several,
+/// it reached what it reached on any of them. A stage of the same id is the same stage.
 pub(super) fn stage_conversion(c: &Context<'_>) -> Vec<Contribution> {
     let mut out = Vec::new();
     for (n, o) in counted(c) {
         if !c.within(o.create_time) {
             continue;
         }
-        let Some(stages) = c.frame.stages.get(&o.pipeline) else {
-            continue;
-        };
-        let Some(last) = stages.iter().rposition(|s| !s.after_win) else {
-            continue;
-        };
-        let reached = furthest(c, n, o);
-        let Some(reached) = reached else { continue };
         let won = o.outcome == Outcome::Won;
-        for (i, stage) in stages.iter().enumerate() {
-            if reached < i || (i > last && i + 1 == stages.len()) {
+        let mut stages: Vec<(&str, bool)> = Vec::new();
+        for (version, reached) in path(c, n, o) {
+            let Some(last) = version.iter().rposition(|s| !s.after_win) else {
                 continue;
+            };
+            for (i, stage) in version.iter().enumerate().take(reached + 1) {
+                // Nothing is beyond the end of what follows a win.
+                if i > last && i + 1 == version.len() {
+                    continue;
+                }
+                let beyond = reached > i || (won && i <= last);
+                match stages.iter_mut().find(|s| s.0 == stage.id) {
+                    Some(known) => known.1 |= beyond,
+                    None => stages.push((&stage.id, beyond)),
+                }
             }
-            let beyond = reached > i || (won && i <= last);
+        }
+        for (stage, beyond) in stages {
             out.push(Contribution {
-                label: Some(Arc::from(stage.id.as_str())),
+                label: Some(Arc::from(stage)),
                 ..of(n, o, if beyond { ONE } else { 0 }, ONE)
             });
         }
@@ -85,18 +95,39 @@ pub(super) fn stage_conversion(c: &Context<'_>) -> Vec<Contribution> {
     out
 }
 
-/// The latest stage, in the order of the pipeline, that an opportunity was ever in.
-pub fn furthest(c: &Context<'_>, place: u32, o: &Opportunity) -> Option<usize> {
-    let stages = c.frame.stages.get(&o.pipeline)?;
-    let position = |id: &str| stages.iter().position(|s| s.id == id);
-    let all = &c.frame.transitions;
+/// The versions of its present pipeline that an opportunity ran on, newest first, each with the
+/// place of the latest stage that it was in there.
+fn path<'a>(c: &Context<'a>, place: u32, o: &Opportunity) -> Vec<(&'a Stages, usize)> {
+    let frame = c.frame;
+    let all = &frame.transitions;
     let start = all.partition_point(|t| t.opportunity < place);
-    all[start..]
-        .iter()
-        .take_while(|t| t.opportunity == place)
-        .filter(|t| t.pipeline == o.pipeline)
-        .filter_map(|t| position(&t.stage))
-        .max()
+    let mut furthest: BTreeMap<i64, usize> = BTreeMap::new();
+    for t in all[start..].iter().take_while(|t| t.opportunity == place) {
+        if t.pipeline != o.pipeline {
+            continue;
+        }
+        let Some(stages) = frame.stages_of(&t.pipeline, t.version) else {
+            continue;
+        };
+        if let Some(at) = stages.iter().position(|s| s.id == t.stage) {
+            let far = furthest.entry(t.version).or_insert(at);
+            *far = at.max(*far);
+        }
+    }
+    furthest
+        .into_iter()
+        .rev()
+        .filter_map(|(version, at)| Some((frame.stages_of(&o.pipeline, version)?, at)))
+        .collect()
+}
+
+/// Ids of the stages that an opportunity was in, or passed over on its way to a later one.
+pub fn reached<'a>(c: &Context<'a>, place: u32, o: &Opportunity) -> BTreeSet<&'a str> {
+    path(c, place, o)
+        .into_iter()
+        .flat_map(|(stages, at)| stages.iter().take(at + 1))
+        .map(|stage| stage.id.as_str())
+        .collect()
 }
 
 /// Amount times probability of open opportunities that should close in the period.

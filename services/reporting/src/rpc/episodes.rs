@@ -1,5 +1,7 @@
 //! `EvaluateChurn`, `GetChurnEpisode`, `ListChurnEpisodes`, `CloseChurnEpisode`.
 
+use std::collections::BTreeMap;
+
 use jinke_store::keys::DataKey;
 use jinke_types::{Code, Failure};
 
@@ -46,6 +48,7 @@ pub async fn evaluate(
         recovered: done.recovered,
         open: done.open,
         tasks: done.tasks,
+        reopened: done.reopened,
         basis: Some(parameters::basis(&frame, p, api.core.today(p), Vec::new())),
     })
 }
@@ -63,7 +66,8 @@ pub async fn get(
     let episode = rows::get(&mut *api.core.db.read().await?, id).await?;
     let seen = episode.filter(|e| frame.resolve(e.address).is_some());
     let episode = seen.ok_or_else(|| not_found(id))?;
-    one(&api, &frame, episode).await
+    let leading = leading(&api, &frame).await?;
+    one(&api, &frame, episode, &leading).await
 }
 
 fn not_found(id: i64) -> Failure {
@@ -115,8 +119,9 @@ pub async fn list(
         }
     };
     let mut episodes = Vec::with_capacity(found.len());
+    let leading = leading(&api, &frame).await?;
     for episode in found {
-        episodes.push(one(&api, &frame, episode).await?);
+        episodes.push(one(&api, &frame, episode, &leading).await?);
     }
     Ok(pb::ListChurnEpisodesResponse {
         episodes,
@@ -181,7 +186,8 @@ pub async fn close(
             Ok(episode)
         })
         .await?;
-    one(&api, &frame, episode).await
+    let leading = leading(&api, &frame).await?;
+    one(&api, &frame, episode, &leading).await
 }
 
 /// What a sealed comment is bound to.
@@ -189,13 +195,27 @@ fn aad(id: i64) -> Vec<u8> {
     format!("churnEpisodes/{id}/comment").into_bytes()
 }
 
-async fn one(api: &Api, frame: &Frame, e: EpisodeRow) -> Result<pb::ChurnEpisode, Failure> {
+/// The open episode that speaks for each customer the caller sees, by place.
+async fn leading(api: &Api, frame: &Frame) -> Result<BTreeMap<u32, i64>, Failure> {
+    let open = rows::open(&mut *api.core.db.read().await?).await?;
+    Ok(episodes::leading(frame, &open))
+}
+
+async fn one(
+    api: &Api,
+    frame: &Frame,
+    e: EpisodeRow,
+    leading: &BTreeMap<u32, i64>,
+) -> Result<pb::ChurnEpisode, Failure> {
     let reasons: Vec<Reason> = serde_json::from_str(&e.reasons).map_err(Failure::internal)?;
     let anchors: Vec<i64> = reasons.iter().map(|r| r.anchor).collect();
     let names = record_names(api, &anchors).await?;
-    let holder = frame
-        .resolve(e.address)
-        .map_or(e.address, |place| frame.customer(place).id);
+    let place = frame.resolve(e.address);
+    let holder = place.map_or(e.address, |place| frame.customer(place).id);
+    let speaker = place
+        .filter(|_| e.state == OPEN)
+        .and_then(|place| leading.get(&place))
+        .filter(|id| **id != e.id);
     let comment = match &e.comment {
         Some((key, sealed)) => {
             let plain = api.core.ring.unwrap(key)?.open(&aad(e.id), sealed)?;
@@ -225,5 +245,6 @@ async fn one(api: &Api, frame: &Frame, e: EpisodeRow) -> Result<pb::ChurnEpisode
         cause: i32::try_from(e.cause).unwrap_or_default(),
         comment,
         etag: etag(e.revision),
+        joined_to: speaker.map_or_else(String::new, |id| format!("churnEpisodes/{id}")),
     })
 }

@@ -49,6 +49,7 @@ pub async fn run(
         request.start_date.as_ref(),
         request.end_date.as_ref(),
         &p,
+        &list,
     );
     let size = check.page_size(request.page_size, 100, 1_000);
     check.done()?;
@@ -66,7 +67,7 @@ pub async fn run(
         .pages
         .cursor(&parts, &request.page_token)?
         .unwrap_or_default();
-    let by_line = filter.iter().any(|t| t.dimension == "product");
+    let by_line = query::filters_lines(&filter);
     let frame = api.core.frame(&viewer.scope, by_line).await?;
     let computed = {
         let (frame, p) = (frame.clone(), p.clone());

@@ -101,5 +101,8 @@ async fn state(api: &Api, generation: Generation) -> Result<pb::Projection, Fail
         opportunities: counts[6],
         transitions: counts[7],
         lag_seconds: behind.unwrap_or_default().max(0),
+        transaction_lines: counts[4],
+        products: counts[9],
+        persons: counts[10],
     })
 }

@@ -1,13 +1,13 @@
 //! `ListMeasures` and `QueryMetrics`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jinke_types::Failure;
 
-use super::{Api, excluded};
+use super::{Api, excluded, labels};
 use crate::{
     access::Viewer,
-    calendar::{Grain, Period, add_months, cut, next},
+    calendar::{Grain, Period, add_months, cut, next, previous},
     convert::{Check, answer, check::date_out, parameters, pb},
     measures::{self, Dimension, Measure, registry},
     query::{self, Answer, MAX_GROUPS, MAX_PERIODS, Question, Term},
@@ -69,18 +69,31 @@ pub(super) fn filter(check: &mut Check, text: &str, measures: &[&'static Measure
     }
 }
 
-/// The window a question is about: the twelve months up to today unless it says otherwise.
+/// The window a question is about. Unless it says otherwise: the twelve months up to today; the twelve
+/// months from today on when all of its measures look ahead.
 pub(super) fn window(
     api: &Api,
     check: &mut Check,
     start: Option<&jinke_proto::google::r#type::Date>,
     end: Option<&jinke_proto::google::r#type::Date>,
     p: &crate::parameters::Parameters,
+    measures: &[&'static Measure],
 ) -> Period {
-    let end = api.day(check, "end_date", end, p);
-    let start = check
-        .date("start_date", start)
-        .unwrap_or_else(|| next(add_months(end, -12)));
+    let today = api.core.today(p);
+    let ahead = !measures.is_empty() && measures.iter().all(|m| m.looks_ahead());
+    let start = check.date("start_date", start);
+    let end = match check.date("end_date", end) {
+        Some(end) => end,
+        None if ahead => previous(add_months(start.unwrap_or(today).max(today), 12)),
+        None => today,
+    };
+    let start = start.unwrap_or_else(|| {
+        if ahead && today <= end {
+            today
+        } else {
+            next(add_months(end, -12))
+        }
+    });
     if start > end {
         check.wrong("start_date", "must not be after end_date");
     }
@@ -152,6 +165,7 @@ fn read(api: &Api, request: &pb::QueryMetricsRequest) -> Result<Asked, Failure> 
         request.start_date.as_ref(),
         request.end_date.as_ref(),
         &parameters,
+        &measures,
     );
     let grain = match request.grain() {
         pb::TimeGrain::Unspecified => Grain::Whole,
@@ -220,10 +234,11 @@ pub async fn run(
     let lines = query::needs_lines(&asked.question);
     let frame = api.core.frame(&viewer.scope, lines).await?;
     let size = asked.size;
-    let shown = viewer.clone();
+    let (facts, shown) = (Arc::clone(&frame), viewer.clone());
+    let dimensions = asked.question.dimensions.clone();
     let (mut rows, totals, basis) = api
         .core
-        .compute(move || compute(&frame, &asked, &shown))
+        .compute(move || compute(&facts, &asked, &shown))
         .await?;
     let more = rows.len() > skip.saturating_add(size);
     let next_page_token = if more {
@@ -232,6 +247,7 @@ pub async fn run(
         String::new()
     };
     rows = rows.into_iter().skip(skip).take(size).collect();
+    labels::put(&api, &viewer, &frame, &dimensions, &mut rows).await?;
     Ok(pb::QueryMetricsResponse {
         rows,
         next_page_token,
@@ -349,6 +365,7 @@ fn row(
         .collect();
     pb::MetricRow {
         dimension_values: key.to_vec(),
+        dimension_labels: Vec::new(),
         start_date: Some(date_out(period.start)),
         end_date: Some(date_out(period.end)),
         values,

@@ -37,10 +37,12 @@ pub struct EpisodeRow {
     pub seen: String,
     /// The last order it knew when it opened, by record number; 0 when that was not noted.
     pub last_order: Option<i64>,
+    /// The order that ended it, by record number.
+    pub end_order: Option<i64>,
 }
 
 const COLUMNS: &str = "id, address, state, reasons, task, cause, data_key, comment, revision, \
-                       create_time, end_time, seen, last_order";
+                       create_time, end_time, seen, last_order, end_order";
 
 fn read(row: &Row) -> Result<EpisodeRow, Failure> {
     let sealed = row.opt_bytes("data_key")?.zip(row.opt_bytes("comment")?);
@@ -57,6 +59,7 @@ fn read(row: &Row) -> Result<EpisodeRow, Failure> {
         end_time: row.opt_time("end_time")?,
         seen: row.text("seen")?,
         last_order: row.opt_i64("last_order")?,
+        end_order: row.opt_i64("end_order")?,
     })
 }
 
@@ -118,11 +121,12 @@ pub async fn put(tx: &mut Tx, e: &EpisodeRow) -> Result<(), Failure> {
     };
     tx.execute(
         "INSERT INTO churn_episodes (id, address, state, reasons, task, cause, data_key, comment, \
-         revision, create_time, end_time, seen, last_order) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         revision, create_time, end_time, seen, last_order, end_order) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, task = excluded.task, \
          cause = excluded.cause, data_key = excluded.data_key, comment = excluded.comment, \
-         revision = excluded.revision, end_time = excluded.end_time, seen = excluded.seen",
+         revision = excluded.revision, end_time = excluded.end_time, seen = excluded.seen, \
+         end_order = excluded.end_order",
         args![
             e.id,
             e.address,
@@ -136,11 +140,24 @@ pub async fn put(tx: &mut Tx, e: &EpisodeRow) -> Result<(), Failure> {
             e.create_time,
             e.end_time,
             &e.seen,
-            e.last_order
+            e.last_order,
+            e.end_order
         ],
     )
     .await?;
     Ok(())
+}
+
+/// Numbers and addresses of all open ones.
+pub async fn open(conn: &mut Conn) -> Result<Vec<(i64, i64)>, Failure> {
+    conn.fetch_all(
+        "SELECT id, address FROM churn_episodes WHERE state = 1 ORDER BY id",
+        args![],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((row.i64("id")?, row.i64("address")?)))
+    .collect()
 }
 
 /// Whether an episode is open at this address.

@@ -8,6 +8,7 @@
 //! * an attribute is there when the source its value survived from is visible;
 //! * an opportunity or activity is there when its org unit is.
 
+mod dimensions;
 mod facts;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 use jinke_store::{Conn, Database, args};
 use jinke_types::{Failure, RowScope};
 
-use super::projection;
+use super::{directory, projection};
 use crate::{
     facts::{Customer, Frame, Source},
     measures::cohort::FIELDS,
@@ -41,6 +42,8 @@ pub struct Version {
     pub org_units: Option<Vec<String>>,
     /// With lines.
     pub lines: bool,
+    /// Users and org units.
+    pub directory: i64,
 }
 
 struct Scope {
@@ -84,6 +87,7 @@ pub async fn version(conn: &mut Conn, scope: &RowScope, lines: bool) -> Result<V
         sources,
         org_units,
         lines,
+        directory: directory::revision(conn).await?,
     })
 }
 
@@ -110,15 +114,19 @@ pub async fn frame(
         sources: BTreeMap::new(),
         currencies: BTreeMap::new(),
         hidden: HashSet::new(),
+        persons: dimensions::Numbered::default(),
         left: most,
     };
     load.positions(&mut conn).await?;
     load.sources(&mut conn).await?;
     load.customers(&mut conn).await?;
     load.currencies(&mut conn).await?;
+    load.persons(&mut conn).await?;
+    load.directory(&mut conn).await?;
     load.transactions(&mut conn).await?;
     load.interactions(&mut conn).await?;
     load.sales(&mut conn).await?;
+    load.keep_persons();
     load.frame.sort();
     if lines {
         load.lines(&mut conn).await?;
@@ -158,6 +166,8 @@ struct Load {
     currencies: BTreeMap<String, u16>,
     /// Addresses of parties that are there and not seen.
     hidden: HashSet<i64>,
+    /// Who sold, by number.
+    persons: dimensions::Numbered<String>,
     left: usize,
 }
 

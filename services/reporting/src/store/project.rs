@@ -5,20 +5,23 @@
 //! customer that is stands in `parties` alone, so that a merge or unmerge rewrites the crosswalk of
 //! the records concerned and no fact.
 
+mod sales;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jinke_store::{Rows, Tx, args, counter};
 use jinke_types::Failure;
 
+use super::dimensions::{self, Spelling};
 use crate::feed::{
-    Change, CustomerState, InteractionState, OpportunityState, SourceState, TransactionState,
-    TransitionState,
+    Change, CustomerState, InteractionState, OpportunityState, PipelineState, SourceState,
+    TransactionState, TransitionState,
 };
 
 /// Longest text kept of a name or value, in characters: these are for groups and labels.
 const MAX_TEXT: usize = 200;
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(MAX_TEXT).collect()
 }
 
@@ -39,7 +42,7 @@ pub async fn apply(
     let mut interactions: BTreeMap<i64, &InteractionState> = BTreeMap::new();
     let mut opportunities: BTreeMap<i64, &OpportunityState> = BTreeMap::new();
     let mut transitions: BTreeMap<(i64, i64), &TransitionState> = BTreeMap::new();
-    let mut pipelines = BTreeMap::new();
+    let mut pipelines: BTreeMap<&str, &PipelineState> = BTreeMap::new();
     let mut gone = BTreeSet::new();
     for change in changes {
         match change {
@@ -67,8 +70,8 @@ pub async fn apply(
             Change::Transition(t) => {
                 transitions.insert((t.opportunity, t.number), t);
             }
-            Change::Pipeline(id, name, stages) => {
-                pipelines.insert(id, (name, stages));
+            Change::Pipeline(p) => {
+                pipelines.insert(p.id.as_str(), p.as_ref());
             }
             Change::Other => {}
         }
@@ -95,20 +98,14 @@ pub async fn apply(
         .chain(&gone)
         .copied()
         .collect();
+    let gone: Vec<i64> = gone.into_iter().collect();
+    let items = dimensions::products_of(tx, generation, &gone).await?;
     remove_facts(tx, generation, ids).await?;
+    dimensions::prune(tx, generation, &items).await?;
     put_transactions(tx, generation, &transactions, &sources, cancelled).await?;
     put_interactions(tx, generation, &interactions, &sources).await?;
-    put_sales(tx, generation, &opportunities, &transitions).await?;
-    for (id, (name, stages)) in pipelines {
-        let stages = serde_json::to_string(stages).map_err(Failure::internal)?;
-        tx.execute(
-            "INSERT INTO pipelines (generation, id, name, stages) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (generation, id) DO UPDATE SET name = excluded.name, \
-             stages = excluded.stages",
-            args![generation, id, short(name), stages],
-        )
-        .await?;
-    }
+    sales::put(tx, generation, &opportunities, &transitions).await?;
+    sales::put_pipelines(tx, generation, &pipelines).await?;
     Ok(())
 }
 
@@ -311,6 +308,18 @@ async fn put_transactions(
         .map(|t| (key(&t.party), no(&t.party.0)))
         .collect();
     let parties = party_numbers(tx, generation, &keys).await?;
+    let of_line = |t: &TransactionState, line| Spelling::of(no(&t.key.0), line);
+    let spelled = transactions
+        .values()
+        .flat_map(|t| t.lines.iter().map(|l| of_line(t, l)))
+        .collect();
+    let products = dimensions::products(tx, generation, spelled).await?;
+    let named = transactions
+        .values()
+        .map(|t| short(&t.employee))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let persons = dimensions::persons(tx, generation, named).await?;
     let mut rows = Rows::new(&[
         "generation",
         "id",
@@ -323,8 +332,17 @@ async fn put_transactions(
         "currency",
         "units",
         "nanos",
+        "person",
     ]);
-    let mut lines = Rows::new(&["generation", "id", "line", "product", "units", "nanos"]);
+    let mut lines = Rows::new(&[
+        "generation",
+        "id",
+        "line",
+        "product",
+        "item",
+        "units",
+        "nanos",
+    ]);
     for t in transactions.values() {
         let (currency, units, nanos) = match &t.amount {
             Some((currency, units, nanos)) => (Some(currency), *units, *nanos),
@@ -341,16 +359,18 @@ async fn put_transactions(
             cancelled.contains(&t.status.to_lowercase()),
             currency.map(String::as_str),
             units,
-            i64::from(nanos)
+            i64::from(nanos),
+            persons.get(&short(&t.employee)).copied()
         ]);
-        for (line, (product, amount)) in (0_i64..).zip(&t.lines) {
+        for (ordinal, line) in (0_i64..).zip(&t.lines) {
             lines.push(args![
                 generation,
                 t.id,
-                line,
-                short(product),
-                amount.map(|a| a.0),
-                amount.map(|a| i64::from(a.1))
+                ordinal,
+                "",
+                products.get(&of_line(t, line)).copied(),
+                line.amount.map(|a| a.0),
+                line.amount.map(|a| i64::from(a.1))
             ]);
         }
     }
@@ -409,92 +429,5 @@ async fn put_interactions(
         ]);
     }
     tx.insert_many("interactions", rows, "").await?;
-    Ok(())
-}
-
-async fn put_sales(
-    tx: &mut Tx,
-    generation: i64,
-    opportunities: &BTreeMap<i64, &OpportunityState>,
-    transitions: &BTreeMap<(i64, i64), &TransitionState>,
-) -> Result<(), Failure> {
-    if !opportunities.is_empty() {
-        let ids: Vec<i64> = opportunities.keys().copied().collect();
-        tx.execute(
-            "DELETE FROM opportunities WHERE generation = $1 AND id IN LIST($2)",
-            args![generation, ids],
-        )
-        .await?;
-    }
-    let mut rows = Rows::new(&[
-        "generation",
-        "id",
-        "address",
-        "holder",
-        "pipeline",
-        "stage",
-        "outcome",
-        "currency",
-        "units",
-        "nanos",
-        "probability",
-        "close_day",
-        "owner",
-        "org_unit",
-        "reason",
-        "create_time",
-        "outcome_time",
-    ]);
-    for o in opportunities.values() {
-        let amount = o.amount.as_ref();
-        let (units, nanos) = amount.map_or((0, 0), |a| (a.1, a.2));
-        rows.push(args![
-            generation,
-            o.id,
-            o.address,
-            o.holder,
-            &o.pipeline,
-            &o.stage,
-            i64::from(o.outcome),
-            amount.map(|a| a.0.as_str()),
-            units,
-            i64::from(nanos),
-            o.probability,
-            o.close_day,
-            &o.owner,
-            &o.org_unit,
-            short(&o.reason),
-            o.create_time,
-            o.outcome_time
-        ]);
-    }
-    tx.insert_many("opportunities", rows, "").await?;
-    let mut rows = Rows::new(&[
-        "generation",
-        "opportunity",
-        "number",
-        "outcome",
-        "pipeline",
-        "stage",
-        "time",
-    ]);
-    for t in transitions.values() {
-        rows.push(args![
-            generation,
-            t.opportunity,
-            t.number,
-            i64::from(t.outcome),
-            &t.pipeline,
-            &t.stage,
-            t.time
-        ]);
-    }
-    // A move never changes.
-    tx.insert_many(
-        "transitions",
-        rows,
-        "ON CONFLICT (generation, opportunity, number) DO NOTHING",
-    )
-    .await?;
     Ok(())
 }

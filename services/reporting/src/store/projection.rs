@@ -13,7 +13,7 @@ pub const SERVING: i64 = 2;
 pub const RETIRED: i64 = 3;
 
 /// Tables of the star.
-pub const TABLES: [&str; 9] = [
+pub const TABLES: [&str; 12] = [
     "customers",
     "customer_values",
     "parties",
@@ -23,7 +23,14 @@ pub const TABLES: [&str; 9] = [
     "opportunities",
     "transitions",
     "pipelines",
+    "products",
+    "persons",
+    "pipeline_versions",
 ];
+
+/// What a generation holds: grows when tables or columns come that only a new pass through the feeds
+/// can fill.
+pub const SHAPE: i64 = 2;
 
 /// A generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +45,8 @@ pub struct Generation {
     pub create_time: Timestamp,
     /// When it began to serve.
     pub serve_time: Option<Timestamp>,
+    /// The [`SHAPE`] it was begun with.
+    pub shape: i64,
 }
 
 /// Where a generation stands in a feed.
@@ -67,7 +76,7 @@ pub fn follower(generation: i64) -> String {
 /// All generations, oldest first.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Generation>, Failure> {
     conn.fetch_all(
-        "SELECT generation, state, sequence, create_time, serve_time FROM projections \
+        "SELECT generation, state, sequence, create_time, serve_time, shape FROM projections \
          ORDER BY generation",
         args![],
     )
@@ -80,6 +89,7 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Generation>, Failure> {
             sequence: row.i64("sequence")?,
             create_time: row.time("create_time")?,
             serve_time: row.opt_time("serve_time")?,
+            shape: row.i64("shape")?,
         })
     })
     .collect()
@@ -125,13 +135,30 @@ pub async fn feeds(conn: &mut Conn, generation: i64) -> Result<Vec<FeedState>, F
     Ok(states)
 }
 
-/// Begins the first generation, which serves from the start; nothing when there is one.
+/// Begins the first generation, which serves from the start. When there is one of an older shape it
+/// goes on serving, and a new one is built beside it; one that is being built in an older shape is
+/// given up.
 pub async fn begin_first(tx: &mut Tx, now: Timestamp) -> Result<(), Failure> {
     tx.lock("projections").await?;
-    if list(tx).await?.iter().any(|g| g.state == SERVING) {
+    let all = list(tx).await?;
+    let Some(serving) = all.iter().find(|g| g.state == SERVING) else {
+        return begin(tx, SERVING, now).await.map(drop);
+    };
+    if serving.shape >= SHAPE {
         return Ok(());
     }
-    begin(tx, SERVING, now).await.map(drop)
+    match all.iter().find(|g| g.state == BUILDING) {
+        Some(building) if building.shape >= SHAPE => return Ok(()),
+        Some(building) => {
+            tx.execute(
+                "UPDATE projections SET state = 3 WHERE generation = $1",
+                args![building.no],
+            )
+            .await?;
+        }
+        None => {}
+    }
+    begin(tx, BUILDING, now).await.map(drop)
 }
 
 /// Begins to build one beside the serving one; the one that is being built already, when there is.
@@ -147,9 +174,9 @@ async fn begin(tx: &mut Tx, state: i64, now: Timestamp) -> Result<i64, Failure> 
     let no = counter::take(tx, "projections", 1).await?;
     let serve_time = (state == SERVING).then_some(now);
     tx.execute(
-        "INSERT INTO projections (generation, state, sequence, create_time, serve_time) \
-         VALUES ($1, $2, 0, $3, $4)",
-        args![no, state, now, serve_time],
+        "INSERT INTO projections (generation, state, sequence, create_time, serve_time, shape) \
+         VALUES ($1, $2, 0, $3, $4, $5)",
+        args![no, state, now, serve_time, SHAPE],
     )
     .await?;
     for feed in FEEDS {
@@ -274,7 +301,7 @@ pub async fn switch(tx: &mut Tx, generation: i64, now: Timestamp) -> Result<bool
 
 /// Removes some rows of a retired generation; whether it is gone.
 pub async fn remove_some(tx: &mut Tx, generation: i64, most: i64) -> Result<bool, Failure> {
-    const DELETES: [(&str, &str); 9] = [
+    const DELETES: [(&str, &str); 12] = [
         ("customers", "id"),
         ("customer_values", "customer"),
         ("parties", "no"),
@@ -284,6 +311,9 @@ pub async fn remove_some(tx: &mut Tx, generation: i64, most: i64) -> Result<bool
         ("opportunities", "id"),
         ("transitions", "opportunity"),
         ("pipelines", "id"),
+        ("products", "no"),
+        ("persons", "no"),
+        ("pipeline_versions", "pipeline"),
     ];
     for (table, key) in DELETES {
         let text = format!(
@@ -314,8 +344,8 @@ pub async fn remove_some(tx: &mut Tx, generation: i64, most: i64) -> Result<bool
 }
 
 /// Rows of a generation by table, in the order of [`TABLES`].
-pub async fn counts(conn: &mut Conn, generation: i64) -> Result<[i64; 9], Failure> {
-    let mut counts = [0; 9];
+pub async fn counts(conn: &mut Conn, generation: i64) -> Result<[i64; TABLES.len()], Failure> {
+    let mut counts = [0; TABLES.len()];
     for (count, table) in counts.iter_mut().zip(TABLES) {
         let text = format!("SELECT COUNT(*) AS n FROM {table} WHERE generation = $1");
         *count = conn

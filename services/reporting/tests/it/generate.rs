@@ -63,6 +63,7 @@ pub fn frame(seed: u64) -> Frame {
             id: "erp".to_owned(),
             ..Source::default()
         }],
+        persons: ["李雷", "王芳", "赵敏"].map(str::to_owned).to_vec(),
         ..Frame::default()
     };
     for n in 0..customers {
@@ -111,6 +112,7 @@ pub fn frame(seed: u64) -> Frame {
             cancelled: dice.chance(6),
             has_amount,
             nanos: if has_amount { sign as i32 * nanos } else { 0 },
+            person: dice.below(4) as u32,
             units: if has_amount { sign * units } else { 0 },
             time: instant(&dice),
         });
@@ -124,6 +126,7 @@ pub fn frame(seed: u64) -> Frame {
             customer: dice.below(u64::from(customers)) as u32,
             time: instant(&dice),
             channel: "wecom".to_owned(),
+            employee: ["", "李雷", "users/lei"][dice.below(3) as usize].to_owned(),
             rating,
         });
     }
@@ -132,32 +135,74 @@ pub fn frame(seed: u64) -> Frame {
     frame
 }
 
+/// The versions of the generated pipeline: stages with whether they follow a win. One was taken out,
+/// one came, two changed places.
+const VERSIONS: [&[(&str, bool)]; 3] = [
+    &[
+        ("lead", false),
+        ("contact", false),
+        ("plan", false),
+        ("sign", false),
+        ("service", true),
+        ("repeat", true),
+    ],
+    &[
+        ("lead", false),
+        ("plan", false),
+        ("demo", false),
+        ("sign", false),
+        ("repeat", true),
+    ],
+    &[
+        ("lead", false),
+        ("demo", false),
+        ("plan", false),
+        ("bid", false),
+        ("sign", false),
+        ("service", true),
+    ],
+];
+
 fn sales(dice: &Dice, frame: &mut Frame, customers: u32) {
-    let stages = ["lead", "contact", "plan", "sign", "service", "repeat"];
-    frame.stages.insert(
-        "default".to_owned(),
-        stages
+    for (number, stages) in (1..).zip(VERSIONS) {
+        let stages: Vec<Stage> = stages
             .iter()
-            .enumerate()
-            .map(|(n, id)| Stage {
+            .map(|(id, after_win)| Stage {
                 id: (*id).to_owned(),
                 name: (*id).to_owned(),
-                after_win: n >= 4,
+                after_win: *after_win,
             })
-            .collect(),
-    );
+            .collect();
+        frame.stages.insert("default".to_owned(), stages.clone());
+        frame
+            .versions
+            .insert(("default".to_owned(), number), stages);
+    }
+    // A stage of another pipeline must not be taken for one of this.
+    let other = frame.versions[&("default".to_owned(), 1)].clone();
+    frame.stages.insert("other".to_owned(), other);
     for n in 0..dice.below(18) as u32 {
         let create_time = instant(dice);
         let outcome = [Outcome::Open, Outcome::Won, Outcome::Lost][dice.below(3) as usize];
         let ended = Timestamp(create_time.0 + dice.below(200 * DAY as u64) as i64);
-        let mut stage = stages[0];
+        let (mut version, mut stage) = (dice.below(3) as usize, "lead");
         for number in 1..=1 + dice.below(6) as i64 {
-            let most = if outcome == Outcome::Won { 6 } else { 4 };
-            stage = stages[dice.below(most) as usize];
+            if dice.chance(25) {
+                // Moved to another version, back to an older one too.
+                version = dice.below(3) as usize;
+            }
+            let stages: Vec<&str> = VERSIONS[version]
+                .iter()
+                .filter(|(_, after_win)| !after_win || outcome == Outcome::Won)
+                .map(|s| s.0)
+                .collect();
+            stage = stages[dice.below(stages.len() as u64) as usize];
+            let elsewhere = dice.chance(4);
             frame.transitions.push(Transition {
                 opportunity: n,
                 number,
-                pipeline: "default".to_owned(),
+                pipeline: if elsewhere { "other" } else { "default" }.to_owned(),
+                version: version as i64 + 1,
                 stage: stage.to_owned(),
                 outcome: Outcome::Open,
                 time: create_time,
@@ -167,6 +212,7 @@ fn sales(dice: &Dice, frame: &mut Frame, customers: u32) {
             id: i64::from(n) + 1,
             customer: dice.below(u64::from(customers)) as u32,
             pipeline: "default".to_owned(),
+            version: version as i64 + 1,
             stage: stage.to_owned(),
             outcome,
             amount: (!dice.chance(15)).then(|| {
@@ -180,8 +226,11 @@ fn sales(dice: &Dice, frame: &mut Frame, customers: u32) {
             create_time,
             outcome_time: (outcome != Outcome::Open).then_some(ended),
             reason: String::new(),
-            owner: String::new(),
+            owner: ["", "users/lei", "users/min"][dice.below(3) as usize].to_owned(),
             org_unit: String::new(),
         });
     }
+    frame.people = [("users/lei", "orgUnits/east"), ("users/min", "")]
+        .map(|(user, unit)| (user.to_owned(), unit.to_owned()))
+        .into();
 }

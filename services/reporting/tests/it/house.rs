@@ -19,6 +19,7 @@ use jinke_reporting::{
         segment_service_client::SegmentServiceClient, segment_service_server::SegmentServiceServer,
     },
     core::Core,
+    directory,
     episodes::TaskRules,
     follow::{Follower, Step},
     number,
@@ -63,7 +64,7 @@ impl Interceptor for Grants {
 }
 
 fn grants() -> Grants {
-    use FieldClass::{Financial, Public, Remark, SalesAmount};
+    use FieldClass::{Financial, PersonName, Public, Remark, SalesAmount};
     let east = || RowScope::OrgUnits(BTreeSet::from(["orgUnits/east".to_owned()]));
     let of = |name: &'static str, scope, mask| {
         let caller = Caller {
@@ -87,6 +88,11 @@ fn grants() -> Grants {
             "finance",
             east(),
             FieldMask::of([Public, Financial, Remark, SalesAmount]),
+        ),
+        of(
+            "manager",
+            RowScope::All,
+            FieldMask::of([Public, PersonName]),
         ),
         of("sales", east(), FieldMask::of([Public])),
         of("seller", east(), FieldMask::of([Public, SalesAmount])),
@@ -192,6 +198,8 @@ impl House {
             clock,
             tasks,
         };
+        let taken = directory::refresh(&house.api.core, &*house.world).await;
+        assert!(taken.unwrap(), "users and org units are new");
         house.settle().await;
         house
     }

@@ -1,5 +1,7 @@
 //! The reporting service against independent oracles.
 
+mod dimensions;
+mod episodes;
 mod fraction;
 mod generate;
 mod house;

@@ -1,5 +1,7 @@
 //! The oracle's opinion on sales and on churn signs.
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDate, TimeDelta};
 use jinke_reporting::{churn::Sign, facts::Outcome};
 
@@ -64,6 +66,36 @@ impl Oracle<'_> {
         found
     }
 
+    /// The stages that an opportunity reached, and whether it went beyond each: every stage of every
+    /// version is asked, each move that stood in that version is looked at.
+    pub fn conversion(&self, opportunity: u32) -> BTreeMap<String, bool> {
+        let frame = self.frame;
+        let o = &frame.opportunities[opportunity as usize];
+        let mut found = BTreeMap::new();
+        for ((pipeline, version), stages) in &frame.versions {
+            if *pipeline != o.pipeline {
+                continue;
+            }
+            let stood: Vec<usize> = frame
+                .transitions
+                .iter()
+                .filter(|t| t.opportunity == opportunity)
+                .filter(|t| t.pipeline == *pipeline && t.version == *version)
+                .map(|t| stages.iter().position(|s| s.id == t.stage).unwrap())
+                .collect();
+            for (i, stage) in stages.iter().enumerate() {
+                let end_of_all = stage.after_win && i + 1 == stages.len();
+                if end_of_all || !stood.iter().any(|at| *at >= i) {
+                    continue;
+                }
+                let won = o.outcome == Outcome::Won && !stage.after_win;
+                let beyond = won || stood.iter().any(|at| *at > i);
+                *found.entry(stage.id.clone()).or_insert(false) |= beyond;
+            }
+        }
+        found
+    }
+
     /// The value of a measure of sales.
     pub fn sales(&self, measure: &str) -> Option<Fraction> {
         let frame = self.frame;
@@ -108,26 +140,12 @@ impl Oracle<'_> {
                 rank.map(|d| Fraction::nanos(*d))
             }
             "stage_conversion_rate" => {
-                let stages = &frame.stages["default"];
-                let (mut reached, mut beyond) = (0_i128, 0_i128);
-                for (n, o) in mine().filter(|(_, o)| self.within(o.create_time)) {
-                    let far = frame
-                        .transitions
-                        .iter()
-                        .filter(|t| t.opportunity == n)
-                        .filter_map(|t| stages.iter().position(|s| s.id == t.stage))
-                        .max();
-                    let Some(far) = far else { continue };
-                    for (i, stage) in stages.iter().enumerate().take(far + 1) {
-                        let final_one = stage.after_win && i + 1 == stages.len();
-                        if !final_one {
-                            reached += 1;
-                            let won = o.outcome == Outcome::Won && !stage.after_win;
-                            beyond += i128::from(far > i || won);
-                        }
-                    }
-                }
-                Fraction::whole(beyond).over(&Fraction::whole(reached))
+                let all = mine()
+                    .filter(|(_, o)| self.within(o.create_time))
+                    .flat_map(|(n, _)| self.conversion(n));
+                let beyond: Vec<bool> = all.map(|(_, beyond)| beyond).collect();
+                let went = beyond.iter().filter(|b| **b).count() as i128;
+                Fraction::whole(went).over(&Fraction::whole(beyond.len() as i128))
             }
             "forecast_amount" => {
                 let list: Vec<i128> = mine()

@@ -1,10 +1,7 @@
 //! The RPCs through tonic, with grants made up by the test: rows, masks, rows that add up, request
-//! ids, episodes that open once, reports that stay the same.
-
-use std::{collections::BTreeSet, time::Duration};
+//! ids, reports that stay the same.
 
 use jinke_reporting::{convert::pb, number};
-use jinke_types::Timestamp;
 use tonic::Code;
 
 use crate::house::{date, on_each_engine, value};
@@ -145,96 +142,6 @@ async fn rows_add_up_to_their_value_over_all_pages() {
             .list_metric_rows(request("net_revenue", &token))
             .await;
         assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_episode_opens_once_makes_one_task_and_ends_by_an_order() {
-    on_each_engine(23, async |house| {
-        let evaluate = async || {
-            let request = pb::EvaluateChurnRequest::default();
-            let done = house.insights("admin").evaluate_churn(request).await;
-            done.unwrap().into_inner()
-        };
-        let first = evaluate().await;
-        assert!(first.opened > 2, "{first:?}");
-        assert_eq!(first.tasks, first.opened);
-        let again = evaluate().await;
-        assert_eq!(
-            (again.opened, again.tasks, again.open),
-            (0, 0, first.opened)
-        );
-        let listed = pb::ListChurnEpisodesRequest {
-            page_size: 1_000,
-            ..pb::ListChurnEpisodesRequest::default()
-        };
-        let all = house
-            .insights("admin")
-            .list_churn_episodes(listed.clone())
-            .await;
-        let all = all.unwrap().into_inner().episodes;
-        assert_eq!(all.len() as i64, first.opened);
-        let origins: BTreeSet<String> = {
-            let made = house.tasks.0.lock().unwrap();
-            made.iter().map(|t| t.origin.clone()).collect()
-        };
-        assert_eq!(origins.len(), all.len(), "each episode has one task");
-        assert!(
-            all.iter()
-                .all(|e| !e.task.is_empty() && !e.reasons.is_empty())
-        );
-        // A person closes one: the same sign opens none again.
-        let close = pb::CloseChurnEpisodeRequest {
-            name: all[0].name.clone(),
-            cause: pb::churn_episode::Cause::ProductPrice.into(),
-            comment: "价格".to_owned(),
-            etag: all[0].etag.clone(),
-            request_id: "r1".to_owned(),
-        };
-        let closed = house
-            .insights("admin")
-            .close_churn_episode(close.clone())
-            .await;
-        assert_eq!(closed.unwrap().into_inner().comment, "价格");
-        let replay = house
-            .insights("admin")
-            .close_churn_episode(close.clone())
-            .await;
-        assert_eq!(replay.unwrap().into_inner().name, close.name);
-        let stale = pb::CloseChurnEpisodeRequest {
-            request_id: String::new(),
-            ..close
-        };
-        let stale = house.insights("admin").close_churn_episode(stale).await;
-        assert_eq!(stale.unwrap_err().code(), Code::Aborted);
-        assert_eq!(evaluate().await.opened, 0);
-        // An order ends another one.
-        let back: i64 = all[1].customer["customers/".len()..].parse().unwrap();
-        house.clock.advance(Duration::from_secs(3_600));
-        house.world.order(back, Timestamp::from_secs(1_785_003_000));
-        house.settle().await;
-        let done = evaluate().await;
-        assert_eq!((done.recovered, done.opened), (1, 0));
-        // One dated by day alone, midnight in China of the day on which they opened, ends it too;
-        // one of the evening before does not.
-        let midnight = 1_784_995_200;
-        let by_day = |n: usize| all[n].customer["customers/".len()..].parse().unwrap();
-        house.world.order(by_day(2), Timestamp::from_secs(midnight));
-        house
-            .world
-            .order(by_day(3), Timestamp::from_secs(midnight - 1));
-        house.settle().await;
-        let done = evaluate().await;
-        assert_eq!(done.recovered, 1, "{done:?}");
-        // Who does not see the customer does not see the episode.
-        let nobody = house.insights("nobody").list_churn_episodes(listed).await;
-        assert!(nobody.unwrap().into_inner().episodes.is_empty());
-        let refused = house
-            .insights("finance")
-            .evaluate_churn(pb::EvaluateChurnRequest::default())
-            .await;
-        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
     })
     .await;
 }

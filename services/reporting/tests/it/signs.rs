@@ -49,6 +49,7 @@ impl History {
             cancelled: false,
             has_amount: true,
             nanos: 0,
+            person: 0,
             units: 10,
             time: Timestamp::parse(time).unwrap(),
         });
@@ -70,6 +71,7 @@ impl History {
             customer: 0,
             time: Timestamp::parse(time).unwrap(),
             channel: "wecom".to_owned(),
+            employee: String::new(),
             rating: Some((nps, rating)),
         });
         self.0.sort();

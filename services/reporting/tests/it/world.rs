@@ -9,8 +9,9 @@ use std::{
 use jinke_reporting::{
     facts::Stage,
     feed::{
-        Change, CustomerState, Feeds, InteractionState, OpportunityState, Page, SourceState,
-        TransactionState, TransitionState,
+        Change, CustomerState, DirectoryState, Feeds, InteractionState, LineState,
+        OpportunityState, Page, PersonState, PipelineState, SourceState, TransactionState,
+        TransitionState, UnitState,
     },
 };
 use jinke_types::{Code, Failure, Timestamp};
@@ -63,7 +64,7 @@ impl World {
     }
 
     /// An order of this party record at this time.
-    pub fn order(&self, party: i64, time: Timestamp) {
+    pub fn order(&self, party: i64, time: Timestamp) -> i64 {
         let mut s = self.state.lock().unwrap();
         s.next += 1;
         let id = s.next;
@@ -79,6 +80,60 @@ impl World {
         };
         s.transactions.insert(id, order);
         s.log("timeline", id);
+        id
+    }
+
+    /// A record that is a customer of its own; its number.
+    pub fn customer(&self, source: &'static str) -> i64 {
+        let mut s = self.state.lock().unwrap();
+        s.next += 1;
+        let id = s.next;
+        s.parties.insert(id, (source, id));
+        s.log("customers", id);
+        id
+    }
+
+    /// Merges the customers that hold two records; whether they were two.
+    pub fn merge(&self, a: i64, b: i64) -> bool {
+        let mut s = self.state.lock().unwrap();
+        let (a, b) = (s.parties[&a].1, s.parties[&b].1);
+        s.merge(a, b);
+        a != b
+    }
+
+    /// Lets a record leave the customer that it is not the first of; whether it did.
+    pub fn leave(&self, party: i64) -> bool {
+        self.state.lock().unwrap().leave(party)
+    }
+
+    /// Says what an order is of.
+    pub fn sell_of(&self, order: i64, product: &str) {
+        let mut s = self.state.lock().unwrap();
+        let line = LineState {
+            product: product.to_owned(),
+            ..LineState::default()
+        };
+        s.transactions.get_mut(&order).unwrap().lines = vec![line];
+        s.log("timeline", order);
+    }
+
+    /// Takes an order back.
+    pub fn call_off(&self, order: i64) {
+        let mut s = self.state.lock().unwrap();
+        s.transactions.remove(&order);
+        s.log("timeline", order);
+    }
+
+    /// The customer that holds a record.
+    pub fn holder(&self, party: i64) -> i64 {
+        self.state.lock().unwrap().parties[&party].1
+    }
+
+    /// Every transaction as it is now, with the customer it belongs to.
+    pub fn transactions(&self) -> Vec<(i64, TransactionState)> {
+        let s = self.state.lock().unwrap();
+        let of = |t: &TransactionState| Some((s.holder_of(t)?, t.clone()));
+        s.transactions.values().filter_map(of).collect()
     }
 
     /// Sets a tag of a customer, or takes it back.
@@ -104,10 +159,10 @@ impl World {
     pub fn orders(&self) -> Vec<(i64, Timestamp, i128)> {
         let s = self.state.lock().unwrap();
         let of = |t: &TransactionState| {
-            let (_, customer) = s.parties.get(&t.party.1.parse().ok()?)?;
+            let customer = s.holder_of(t)?;
             let (_, units, nanos) = t.amount.clone()?;
             let amount = i128::from(units) * 1_000_000_000 + i128::from(nanos);
-            Some((*customer, t.time, amount))
+            Some((customer, t.time, amount))
         };
         s.transactions.values().filter_map(of).collect()
     }
@@ -129,9 +184,38 @@ impl State {
         self.logs.entry(feed).or_default().push((position, id));
     }
 
+    /// The customer of the party that a transaction names: none when it is not there, or that number
+    /// is another source's.
+    fn holder_of(&self, t: &TransactionState) -> Option<i64> {
+        let (source, customer) = self.parties.get(&t.party.1.parse().ok()?)?;
+        (*source == t.party.0).then_some(*customer)
+    }
+
     fn some<T: Copy>(dice: &Dice, list: impl Iterator<Item = T>) -> Option<T> {
         let all: Vec<T> = list.collect();
         (!all.is_empty()).then(|| all[dice.below(all.len() as u64) as usize])
+    }
+
+    /// Two customers become one: the earlier id stays.
+    fn merge(&mut self, a: i64, b: i64) {
+        for (_, customer) in self.parties.values_mut() {
+            if *customer == a.max(b) {
+                *customer = a.min(b);
+            }
+        }
+        self.log("customers", a);
+        self.log("customers", b);
+    }
+
+    fn leave(&mut self, n: i64) -> bool {
+        let old = self.parties[&n].1;
+        if old == n {
+            return false;
+        }
+        self.parties.get_mut(&n).unwrap().1 = n;
+        self.log("customers", old);
+        self.log("customers", n);
+        true
     }
 
     fn one(&mut self, dice: &Dice) {
@@ -146,29 +230,18 @@ impl State {
                 self.parties.insert(id, (source, id));
                 self.log("customers", id);
             }
-            // Two customers merge: the earlier id stays.
+            // Two customers merge.
             2 => {
                 let other = Self::some(dice, self.parties.keys().copied());
                 if let (Some(a), Some(b)) = (party, other) {
                     let (a, b) = (self.parties[&a].1, self.parties[&b].1);
-                    for (_, customer) in self.parties.values_mut() {
-                        if *customer == a.max(b) {
-                            *customer = a.min(b);
-                        }
-                    }
-                    self.log("customers", a);
-                    self.log("customers", b);
+                    self.merge(a, b);
                 }
             }
             // A record leaves, and is a customer of its own again.
             3 => {
                 if let Some(n) = party {
-                    let old = self.parties[&n].1;
-                    if old != n {
-                        self.parties.get_mut(&n).unwrap().1 = n;
-                        self.log("customers", old);
-                        self.log("customers", n);
-                    }
+                    self.leave(n);
                 }
             }
             // A record is erased; the id passes to the earliest that remains.
@@ -205,7 +278,8 @@ impl State {
                     time,
                     status: String::new(),
                     amount: Some(("CNY".to_owned(), 1 + dice.below(500) as i64, 250_000_000)),
-                    lines: vec![("P1".to_owned(), Some((1, 0)))],
+                    lines: vec![Self::line(dice), Self::line(dice)],
+                    employee: ["", "王芳", "李雷"][dice.below(3) as usize].to_owned(),
                 };
                 self.transactions.insert(id, transaction);
                 self.log("timeline", id);
@@ -216,7 +290,8 @@ impl State {
                         self.transactions.remove(&n);
                     } else if let Some(t) = self.transactions.get_mut(&n) {
                         t.amount = Some(("CNY".to_owned(), dice.below(900) as i64, 0));
-                        t.lines.clear();
+                        t.lines.truncate(1);
+                        t.employee = "赵敏".to_owned();
                     }
                     self.log("timeline", n);
                 }
@@ -239,6 +314,27 @@ impl State {
         }
     }
 
+    /// A line whose product has a code or none, and is spelled in one of several ways.
+    fn line(dice: &Dice) -> LineState {
+        let n = dice.below(4);
+        let name = ["轴承", "变频器", "电机", "阀门"][n as usize];
+        let code = if n == 3 {
+            String::new()
+        } else {
+            format!("P{n}")
+        };
+        LineState {
+            product: match dice.below(3) {
+                0 => format!("{code} {name}"),
+                1 => format!("{name}（新）"),
+                _ => name.to_owned(),
+            },
+            code,
+            category: ["", "传动", "电气"][dice.below(3) as usize].to_owned(),
+            amount: dice.chance(80).then(|| (1 + dice.below(40) as i64, 0)),
+        }
+    }
+
     fn sell(&mut self, dice: &Dice, id: i64, time: Timestamp, party: Option<i64>) {
         let old = Self::some(dice, self.opportunities.keys().copied());
         let n = match (old, party) {
@@ -249,6 +345,8 @@ impl State {
                     address: party,
                     holder: None,
                     pipeline: "default".to_owned(),
+                    version: 1 + dice.below(2) as i64,
+                    owner: "users/lei".to_owned(),
                     stage: "lead".to_owned(),
                     outcome: 1,
                     org_unit: "orgUnits/east".to_owned(),
@@ -267,6 +365,7 @@ impl State {
                 number: moves.len() as i64 + 1,
                 outcome: 1,
                 pipeline: "default".to_owned(),
+                version: o.version,
                 stage: o.stage.clone(),
                 time,
             });
@@ -309,23 +408,26 @@ impl State {
             },
             _ => {
                 let (opportunity, moves) = &self.opportunities[&id];
-                let stages = ["lead", "plan", "sign"]
-                    .map(|s| Stage {
-                        id: s.to_owned(),
-                        name: s.to_owned(),
+                let stages = |ids: &[&str]| -> Vec<Stage> {
+                    let stage = |id: &&str| Stage {
+                        id: (*id).to_owned(),
+                        name: format!("阶段 {id}"),
                         after_win: false,
-                    })
-                    .to_vec();
+                    };
+                    ids.iter().map(stage).collect()
+                };
+                let newest = stages(&["lead", "sign", "plan"]);
                 let mut changes: Vec<Change> = moves
                     .iter()
                     .map(|m| Change::Transition(Box::new(m.clone())))
                     .collect();
                 changes.push(Change::Opportunity(Box::new(opportunity.clone())));
-                changes.push(Change::Pipeline(
-                    "default".to_owned(),
-                    "默认".to_owned(),
-                    stages,
-                ));
+                changes.push(Change::Pipeline(Box::new(PipelineState {
+                    id: "default".to_owned(),
+                    name: "默认".to_owned(),
+                    stages: newest.clone(),
+                    versions: vec![(1, stages(&["lead", "plan", "sign"])), (2, newest)],
+                })));
                 changes
             }
         }
@@ -369,5 +471,24 @@ impl Feeds for World {
                 shared,
             })
             .collect())
+    }
+
+    async fn directory(&self) -> Result<DirectoryState, Failure> {
+        let lei = PersonState {
+            display_name: "李雷".to_owned(),
+            org_unit: "orgUnits/east".to_owned(),
+        };
+        let unit = |name: &str, parent: &str| UnitState {
+            display_name: name.to_owned(),
+            parent: parent.to_owned(),
+        };
+        Ok(DirectoryState {
+            people: [("users/lei".to_owned(), lei)].into(),
+            units: [
+                ("orgUnits/east".to_owned(), unit("华东区", "")),
+                ("orgUnits/west".to_owned(), unit("华西区", "")),
+            ]
+            .into(),
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::{
     Truth,
     company::Company,
-    dice::{Dice, date},
+    dice::{Calendar, Dice, date},
     noise,
     words::{PRODUCTS, STAFF},
 };
@@ -34,6 +34,7 @@ const ANSWERED: &[&str] = &[
 pub fn write(
     dir: &Path,
     seed: u64,
+    calendar: Calendar,
     companies: &[Company],
     truth: &mut Truth,
 ) -> anyhow::Result<()> {
@@ -77,7 +78,7 @@ pub fn write(
         truth.add("chat", &id, "organization", &company.entity)?;
         for (i, person) in company.people.iter().enumerate() {
             let user = format!("wm{number:05}{i}");
-            let added = dice.day(300);
+            let added = dice.day(calendar, 300);
             let email = if dice.chance(50) {
                 person.email.as_str()
             } else {

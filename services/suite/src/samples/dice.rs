@@ -48,9 +48,47 @@ impl Dice {
             .collect()
     }
 
-    /// A day from 2024-01-01 on, as a number of days since 1970.
-    pub fn day(&mut self, span: usize) -> i64 {
-        19_723 + self.below(span) as i64
+    /// One of the first `span` days of a calendar, as a number of days since 1970.
+    pub fn day(&mut self, calendar: Calendar, span: usize) -> i64 {
+        calendar.first() + self.below(span) as i64
+    }
+}
+
+/// The days that samples are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    /// The last one, as a number of days since 1970: nothing is dated later.
+    last: i64,
+}
+
+impl Calendar {
+    /// How many days there are.
+    pub const DAYS: i64 = 700;
+
+    /// From 2024-01-01, a Monday, to 2025-11-30: the same for ever, for tests.
+    pub const FIXED: Self = Self { last: 20_422 };
+
+    /// The newest whole weeks that are over by `today`. Moved by weeks, a working day stays one.
+    pub fn before(today: i64) -> Self {
+        let weeks = (today - 1 - Self::FIXED.last).div_euclid(7);
+        Self {
+            last: Self::FIXED.last + 7 * weeks,
+        }
+    }
+
+    /// That ends on this day.
+    pub fn ending(last: i64) -> Self {
+        Self { last }
+    }
+
+    /// The first day.
+    pub fn first(self) -> i64 {
+        self.last - Self::DAYS + 1
+    }
+
+    /// The last day.
+    pub fn last(self) -> i64 {
+        self.last
     }
 }
 
@@ -64,4 +102,23 @@ pub fn ymd(day: i64) -> (u16, u8, u8) {
     let text = date(day);
     let part = |range: std::ops::Range<usize>| text[range].parse::<u16>().unwrap_or_default();
     (part(0..4), part(5..7) as u8, part(8..10) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calendar_ends_before_today_and_begins_on_a_monday() {
+        assert_eq!(date(Calendar::FIXED.first()), "2024-01-01");
+        assert_eq!(date(Calendar::FIXED.last()), "2025-11-30");
+        for today in 20_000..22_000 {
+            let calendar = Calendar::before(today);
+            assert!((today - 7..today).contains(&calendar.last()), "{today}");
+            // 1970-01-01 was a Thursday.
+            assert_eq!((calendar.first() + 3) % 7, 0, "{today}");
+        }
+        assert_eq!(Calendar::before(20_423), Calendar::FIXED);
+        assert_eq!(Calendar::ending(20_422), Calendar::FIXED);
+    }
 }

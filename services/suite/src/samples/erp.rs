@@ -7,7 +7,7 @@ use anyhow::ensure;
 use super::{
     Truth,
     company::Company,
-    dice::{Dice, date},
+    dice::{Calendar, Dice, date},
     noise,
     words::{PRODUCTS, STAFF},
 };
@@ -16,6 +16,7 @@ use super::{
 pub fn write(
     dir: &Path,
     seed: u64,
+    calendar: Calendar,
     companies: &[Company],
     truth: &mut Truth,
 ) -> anyhow::Result<()> {
@@ -51,6 +52,9 @@ pub fn write(
         "行金额",
         "订单金额",
         "币种",
+        "业务员",
+        "物料编码",
+        "物料类别",
     ])?;
     let (mut number, mut order) = (0, 0);
     for company in companies {
@@ -90,7 +94,9 @@ pub fn write(
             } else {
                 String::new()
             };
-            let day = dice.day(700);
+            let day = dice.day(calendar, 700);
+            let mobile = noise::mobile(&mut dice, &person.mobile);
+            let staff = *dice.pick(STAFF);
             customers.write_record([
                 code.as_str(),
                 &name,
@@ -102,9 +108,9 @@ pub fn write(
                 company.district,
                 &company.street,
                 &person.name,
-                &noise::mobile(&mut dice, &person.mobile),
+                &mobile,
                 person.title,
-                *dice.pick(STAFF),
+                staff,
                 &limit,
                 if dice.chance(2) { "停用" } else { "正常" },
                 &format!(
@@ -128,7 +134,7 @@ pub fn write(
             };
             for _ in 0..wanted {
                 order += 1;
-                write_order(&mut orders, &mut dice, order, &code)?;
+                write_order(&mut orders, &mut dice, calendar, order, (&code, staff))?;
             }
         }
     }
@@ -139,20 +145,21 @@ pub fn write(
 fn write_order(
     orders: &mut csv::Writer<Vec<u8>>,
     dice: &mut Dice,
+    calendar: Calendar,
     number: usize,
-    customer: &str,
+    (customer, staff): (&str, &str),
 ) -> anyhow::Result<()> {
-    let day = dice.day(700);
+    let day = dice.day(calendar, 700);
     let lines: Vec<_> = (0..1 + dice.below(4))
         .map(|_| {
-            let (product, unit, price) = *dice.pick(PRODUCTS);
+            let product = dice.pick(PRODUCTS);
             let quantity = 1 + dice.below(40);
-            (product, unit, quantity, price * quantity)
+            (product, quantity, product.2 * quantity)
         })
         .collect();
-    let total: usize = lines.iter().map(|l| l.3).sum();
+    let total: usize = lines.iter().map(|l| l.2).sum();
     let status = *dice.pick(&["已审核", "已发货", "已完成", "已完成", "已关闭"]);
-    for (product, unit, quantity, amount) in lines {
+    for ((product, unit, _, code, category), quantity, amount) in lines {
         orders.write_record([
             format!("SO{number:07}").as_str(),
             customer,
@@ -164,6 +171,9 @@ fn write_order(
             &format!("{amount}.00"),
             &format!("{total}.00"),
             "人民币",
+            staff,
+            code,
+            category,
         ])?;
     }
     Ok(())

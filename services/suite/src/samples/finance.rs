@@ -7,7 +7,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet};
 use super::{
     Truth,
     company::Company,
-    dice::{Dice, date, ymd},
+    dice::{Calendar, Dice, date, ymd},
     noise,
 };
 
@@ -15,6 +15,7 @@ use super::{
 pub fn write(
     dir: &Path,
     seed: u64,
+    calendar: Calendar,
     companies: &[Company],
     truth: &mut Truth,
 ) -> anyhow::Result<usize> {
@@ -29,12 +30,14 @@ pub fn write(
     customers(
         book.add_worksheet().set_name("客户")?,
         &mut dice,
+        calendar,
         &chosen,
         truth,
     )?;
-    let (invoices, broken_invoices) =
-        invoices(book.add_worksheet().set_name("发票")?, &mut dice, &chosen)?;
-    let broken_payments = payments(book.add_worksheet().set_name("收款")?, &mut dice, &invoices)?;
+    let sheet = book.add_worksheet().set_name("发票")?;
+    let (invoices, broken_invoices) = invoices(sheet, &mut dice, calendar, &chosen)?;
+    let sheet = book.add_worksheet().set_name("收款")?;
+    let broken_payments = payments(sheet, &mut dice, calendar, &invoices)?;
     let draft = book.add_worksheet().set_name("底稿")?;
     draft.set_hidden(true).write(0, 0, "内部核对用，勿导入")?;
     book.save(dir.join("finance.xlsx"))?;
@@ -44,6 +47,7 @@ pub fn write(
 fn customers(
     sheet: &mut Worksheet,
     dice: &mut Dice,
+    calendar: Calendar,
     chosen: &[(String, &Company)],
     truth: &mut Truth,
 ) -> anyhow::Result<()> {
@@ -98,7 +102,7 @@ fn customers(
         if dice.chance(70) {
             sheet.write(row, 5, &company.account)?;
         }
-        let day = dice.day(400);
+        let day = dice.day(calendar, 400);
         write_date(sheet, dice, row, 6, day)?;
         truth.add("finance", code, "organization", &company.entity)?;
     }
@@ -111,6 +115,7 @@ type Invoice = (String, String, i64, usize);
 fn invoices(
     sheet: &mut Worksheet,
     dice: &mut Dice,
+    calendar: Calendar,
     chosen: &[(String, &Company)],
 ) -> anyhow::Result<(Vec<Invoice>, usize)> {
     sheet.write(0, 0, "开票明细（含红字）")?;
@@ -132,7 +137,7 @@ fn invoices(
         for _ in 0..company.appetite {
             number += 1;
             let invoice = format!("{:08}", 20_240_000 + number);
-            let (day, fen) = (dice.day(700), 10_000 + dice.below(9_000_000));
+            let (day, fen) = (dice.day(calendar, 700), 10_000 + dice.below(9_000_000));
             sheet.write(row, 0, &invoice)?.write(row, 1, code)?;
             write_date(sheet, dice, row, 2, day)?;
             write_amount(sheet, dice, row, 3, fen)?;
@@ -166,7 +171,12 @@ fn invoices(
     Ok((written, 4))
 }
 
-fn payments(sheet: &mut Worksheet, dice: &mut Dice, invoices: &[Invoice]) -> anyhow::Result<usize> {
+fn payments(
+    sheet: &mut Worksheet,
+    dice: &mut Dice,
+    calendar: Calendar,
+    invoices: &[Invoice],
+) -> anyhow::Result<usize> {
     for (column, name) in ["收款单号", "客户编码", "收款日期", "收款金额", "摘要"]
         .iter()
         .enumerate()
@@ -178,10 +188,14 @@ fn payments(sheet: &mut Worksheet, dice: &mut Dice, invoices: &[Invoice]) -> any
         if !dice.chance(75) {
             continue;
         }
+        let paid = *day + dice.below(90) as i64;
+        // What falls due later is not paid yet.
+        if paid > calendar.last() {
+            continue;
+        }
         sheet
             .write(row, 0, format!("SK{row:06}"))?
             .write(row, 1, code)?;
-        let paid = *day + dice.below(90) as i64;
         write_date(sheet, dice, row, 2, paid)?;
         // Every tenth payment is a part.
         write_amount(

@@ -1,10 +1,15 @@
 //! What simulated systems know of the sample companies: a Kingdee that a subsidiary began to use
-//! in 2026, and the external contacts of the sales team in WeCom.
+//! less than a year ago, and the external contacts of the sales team in WeCom.
 
-use super::{Truth, company::Company, dice::Dice, noise};
+use super::{
+    Truth,
+    company::Company,
+    dice::{Calendar, Dice},
+    noise,
+};
 
-/// The first day of 2026, as a number of days since 1970.
-const FIRST_DAY: i64 = 20_454;
+/// The last days of the calendar on which orders came through Kingdee.
+const DAYS: usize = 320;
 /// The first id that Kingdee's simulator gives.
 const FIRST_ID: usize = 100_001;
 
@@ -58,14 +63,15 @@ pub struct SampleSystems {
 }
 
 /// What the systems know, the same at every call.
-pub(super) fn of(seed: u64, companies: &[Company]) -> SampleSystems {
+pub(super) fn of(seed: u64, calendar: Calendar, companies: &[Company]) -> SampleSystems {
     SampleSystems {
-        kingdee: kingdee(&mut Dice::new(seed, "kingdee"), companies),
+        kingdee: kingdee(&mut Dice::new(seed, "kingdee"), calendar, companies),
         wecom: wecom(&mut Dice::new(seed, "wecom"), companies),
     }
 }
 
-fn kingdee(dice: &mut Dice, companies: &[Company]) -> Vec<SampleClient> {
+fn kingdee(dice: &mut Dice, calendar: Calendar, companies: &[Company]) -> Vec<SampleClient> {
+    let began = calendar.last() + 1 - DAYS as i64;
     let mut clients = Vec::new();
     for company in companies {
         if !dice.chance(20) {
@@ -78,7 +84,7 @@ fn kingdee(dice: &mut Dice, companies: &[Company]) -> Vec<SampleClient> {
             String::new()
         };
         let orders = (0..company.appetite / 2)
-            .map(|_| (FIRST_DAY + dice.below(320) as i64, 1 + dice.below(40)))
+            .map(|_| (began + dice.below(DAYS) as i64, 1 + dice.below(40)))
             .collect();
         clients.push(SampleClient {
             name: noise::booked(dice, company),

@@ -72,6 +72,7 @@ fn sale(id: i64, customer: i64) -> [Change; 2] {
         id,
         address: customer,
         pipeline: "default".to_owned(),
+        version: 1,
         stage: "discovery".to_owned(),
         outcome: 1,
         amount: Some(("CNY".to_owned(), 1_000 + id, 0)),
@@ -86,6 +87,7 @@ fn sale(id: i64, customer: i64) -> [Change; 2] {
         number: 1,
         outcome: 1,
         pipeline: "default".to_owned(),
+        version: 1,
         stage: "discovery".to_owned(),
         time,
     };
@@ -132,6 +134,7 @@ async fn fill(db: &Database, customers: u64, facts: &[Fact], opportunities: u64)
                 cents / 100,
                 (cents % 100) as i32 * 10_000_000,
             )),
+            employee: format!("销售{}", id % 50),
             ..TransactionState::default()
         })));
         if changes.len() >= PAGE {

@@ -43,6 +43,7 @@ impl At<'_> {
             amount,
             lines: Vec::new(),
             text: self.optional_text(mapping.text.as_ref()),
+            employee: self.optional_text(mapping.employee.as_ref()),
         })
     }
 
@@ -92,8 +93,12 @@ impl At<'_> {
             return true;
         }
         let unit = self.optional_text(mapping.unit.as_ref());
+        let code = self.optional_text(mapping.code.as_ref());
+        let category = self.optional_text(mapping.category.as_ref());
         transaction.lines.push(TransactionLine {
             product,
+            code,
+            category,
             quantity,
             unit,
             amount,

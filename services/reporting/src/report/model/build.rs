@@ -305,8 +305,10 @@ fn funnel(c: &Context<'_>) -> (String, Vec<FunnelStage>) {
     let mut reached = vec![0_i64; stages.len()];
     for (n, o) in (0..).zip(&c.frame.opportunities) {
         if o.pipeline == *pipeline && c.within(o.create_time) && c.counts(o.customer) {
-            let far = measures::sales::furthest(c, n, o).map_or(0, |far| far + 1);
-            reached.iter_mut().take(far).for_each(|count| *count += 1);
+            let ids = measures::sales::reached(c, n, o);
+            for (count, stage) in reached.iter_mut().zip(stages) {
+                *count += i64::from(ids.contains(stage.id.as_str()));
+            }
         }
     }
     let stages = stages

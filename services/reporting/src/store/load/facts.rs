@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use jinke_store::{Conn, Row, args};
 use jinke_types::{Code, Failure, Timestamp};
 
-use super::{Load, PAGE};
+use super::{Load, PAGE, dimensions::Numbered};
 use crate::{
-    facts::{Interaction, Line, Opportunity, Outcome, Stages, Transaction, Transition},
+    facts::{Interaction, Line, Opportunity, Outcome, Product, Stages, Transaction, Transition},
     number,
 };
 
@@ -18,8 +18,9 @@ const PACKED: &str = "\
     SELECT MAX(id) AS last, string_agg(CAST(id AS TEXT) || ' ' || CAST(party AS TEXT) || ' ' \
     || CAST(source AS TEXT) || ' ' || CAST(kind AS TEXT) || ' ' || CAST(time AS TEXT) || ' ' \
     || CAST(cancelled AS TEXT) || ' ' || CAST(units AS TEXT) || ' ' \
-    || CAST(nanos AS TEXT) || ' ' || COALESCE(currency, ''), ';') AS packed \
-    FROM (SELECT id, party, source, kind, time, cancelled, currency, units, nanos \
+    || CAST(nanos AS TEXT) || ' ' || CAST(COALESCE(person, 0) AS TEXT) || ' ' \
+    || COALESCE(currency, ''), ';') AS packed \
+    FROM (SELECT id, party, source, kind, time, cancelled, currency, units, nanos, person \
     FROM transactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3) page \
     GROUP BY id / 512 ORDER BY MAX(id)";
 
@@ -64,6 +65,7 @@ impl Load {
         let mut number = || words.next()?.parse::<i64>().ok();
         let (id, party, source, kind) = (number()?, number()?, number()?, number()?);
         let (time, cancelled, units, nanos) = (number()?, number()?, number()?, number()?);
+        let person = number()?;
         let currency = words.next()?;
         if let Err(failure) = self.spend(1) {
             return Some(Err(failure));
@@ -86,6 +88,7 @@ impl Load {
             cancelled: cancelled != 0,
             has_amount: currency.is_some(),
             nanos: i32::try_from(nanos).unwrap_or_default(),
+            person: self.persons.use_of(person).map_or(0, |place| place + 1),
             units,
             time: Timestamp(time),
         });
@@ -98,11 +101,12 @@ impl Load {
             .map(|(place, t)| (t.id, place))
             .collect();
         places.sort_unstable();
+        let mut products = self.products(conn).await?;
         let (mut after, mut line) = (i64::MIN, i64::MIN);
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT id, line, product, units, nanos FROM transaction_lines \
+                    "SELECT id, line, product, item, units, nanos FROM transaction_lines \
                      WHERE generation = $1 AND (id > $2 OR (id = $2 AND line > $3)) \
                      ORDER BY id, line LIMIT $4",
                     args![self.generation, after, line, PAGE],
@@ -124,7 +128,7 @@ impl Load {
                 };
                 self.frame.lines.push(Line {
                     transaction: places[found].1,
-                    product: row.text("product")?,
+                    product: product(&mut products, row)?,
                     amount,
                 });
             }
@@ -133,6 +137,11 @@ impl Load {
             }
         }
         self.frame.lines.sort_by_key(|l| l.transaction);
+        let (list, moved) = products.sorted();
+        for line in &mut self.frame.lines {
+            line.product = moved[line.product as usize];
+        }
+        self.frame.products = list;
         Ok(())
     }
 
@@ -141,8 +150,8 @@ impl Load {
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT id, party, address, holder, source, org_unit, time, channel, survey, \
-                     rating \
+                    "SELECT id, party, address, holder, source, org_unit, time, channel, employee, \
+                     survey, rating \
                      FROM interactions WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
                     args![self.generation, after, PAGE],
                 )
@@ -160,6 +169,7 @@ impl Load {
                         customer,
                         time: row.time("time")?,
                         channel: row.text("channel")?,
+                        employee: row.text("employee")?,
                         rating,
                     });
                 }
@@ -200,8 +210,8 @@ impl Load {
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT id, address, holder, pipeline, stage, outcome, currency, units, nanos, \
-                     probability, close_day, owner, org_unit, reason, create_time, outcome_time \
+                    "SELECT id, address, holder, pipeline, version, stage, outcome, currency, units, \
+                     nanos, probability, close_day, owner, org_unit, reason, create_time, outcome_time \
                      FROM opportunities WHERE generation = $1 AND id > $2 ORDER BY id LIMIT $3",
                     args![self.generation, after, PAGE],
                 )
@@ -221,16 +231,35 @@ impl Load {
             }
         }
         self.transitions(conn, &places).await?;
-        let rows = conn
+        self.pipelines(conn).await
+    }
+
+    async fn pipelines(&mut self, conn: &mut Conn) -> Result<(), Failure> {
+        let read = |row: &Row| -> Result<Stages, Failure> {
+            serde_json::from_str(&row.text("stages")?).map_err(Failure::internal)
+        };
+        for row in &conn
             .fetch_all(
-                "SELECT id, stages FROM pipelines WHERE generation = $1 ORDER BY id LIMIT 10000",
+                "SELECT id, name, stages FROM pipelines WHERE generation = $1 \
+                 ORDER BY id LIMIT 10000",
                 args![self.generation],
             )
-            .await?;
-        for row in &rows {
-            let stages: Stages =
-                serde_json::from_str(&row.text("stages")?).map_err(Failure::internal)?;
-            self.frame.stages.insert(row.text("id")?, stages);
+            .await?
+        {
+            let id = row.text("id")?;
+            self.frame.stages.insert(id.clone(), read(row)?);
+            self.frame.pipelines.insert(id, row.text("name")?);
+        }
+        for row in &conn
+            .fetch_all(
+                "SELECT pipeline, version, stages FROM pipeline_versions WHERE generation = $1 \
+                 ORDER BY pipeline, version LIMIT 100000",
+                args![self.generation],
+            )
+            .await?
+        {
+            let version = (row.text("pipeline")?, row.i64("version")?);
+            self.frame.versions.insert(version, read(row)?);
         }
         Ok(())
     }
@@ -250,6 +279,7 @@ impl Load {
             id: row.i64("id")?,
             customer,
             pipeline: row.text("pipeline")?,
+            version: row.i64("version")?,
             stage: row.text("stage")?,
             outcome: outcome(row.i64("outcome")?),
             amount: amount.map(|c| (number::of_parts(units, nanos), c)),
@@ -274,7 +304,8 @@ impl Load {
         loop {
             let rows = conn
                 .fetch_all(
-                    "SELECT opportunity, number, outcome, pipeline, stage, time FROM transitions \
+                    "SELECT opportunity, number, outcome, pipeline, version, stage, time \
+                     FROM transitions \
                      WHERE generation = $1 \
                      AND (opportunity > $2 OR (opportunity = $2 AND number > $3)) \
                      ORDER BY opportunity, number LIMIT $4",
@@ -290,6 +321,7 @@ impl Load {
                         opportunity: *place,
                         number,
                         pipeline: row.text("pipeline")?,
+                        version: row.i64("version")?,
                         stage: row.text("stage")?,
                         outcome: outcome(row.i64("outcome")?),
                         time: row.time("time")?,
@@ -309,4 +341,17 @@ const fn outcome(code: i64) -> Outcome {
         3 => Outcome::Lost,
         _ => Outcome::Open,
     }
+}
+
+/// The place of a line's product. Lines from before products had numbers hold its text.
+fn product(products: &mut Numbered<Product>, row: &Row) -> Result<u32, Failure> {
+    if let Some(place) = row.opt_i64("item")?.and_then(|no| products.use_of(no)) {
+        return Ok(place);
+    }
+    let name = row.text("product")?;
+    Ok(products.use_value(Product {
+        key: name.clone(),
+        name,
+        category: String::new(),
+    }))
 }

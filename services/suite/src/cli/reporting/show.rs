@@ -142,13 +142,14 @@ pub(super) fn metrics(
             day(row.start_date.as_ref()),
             day(row.end_date.as_ref())
         )];
-        cells.extend(row.dimension_values.iter().map(|v| {
-            if v.is_empty() {
-                "（未知 unknown）".to_owned()
-            } else {
-                text::clean(v)
-            }
-        }));
+        for (n, v) in row.dimension_values.iter().enumerate() {
+            let label = row.dimension_labels.get(n).filter(|l| !l.is_empty());
+            cells.push(match label {
+                _ if v.is_empty() => "（未知 unknown）".to_owned(),
+                Some(label) => format!("{} {}", text::clean(v), text::clean(label)),
+                None => text::clean(v),
+            });
+        }
         for v in &row.values {
             cells.push(value(v));
             if compared {

@@ -17,7 +17,7 @@ use jinke_runner::{
     import::Waiting,
     simulate::{Client, ClientContact, Simulation},
 };
-use jinke_types::{Code, Failure};
+use jinke_types::{Clock as _, Code, Failure, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use super::write_private;
@@ -29,7 +29,7 @@ use crate::{
     connect::Answer,
     progress::{Finished, ImportProgress, say},
     samples::{
-        self,
+        self, Calendar,
         systems::{SampleClient, SampleContact},
         write_samples,
     },
@@ -47,7 +47,15 @@ type Connectors = ConnectorServiceClient<Peer>;
 struct Manifest {
     /// How many companies were asked for.
     asked: usize,
+    /// The last day that the files know of, as a number of days since 1970. Files from before this
+    /// was noted end where samples did then.
+    #[serde(default = "ended")]
+    last_day: i64,
     sources: Vec<Source>,
+}
+
+fn ended() -> i64 {
+    Calendar::FIXED.last()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +119,7 @@ pub(super) async fn import(
 ) -> Result<Samples, Failure> {
     let manifest = manifest(folder, companies)?;
     let folder = fs::canonicalize(folder).map_err(Failure::internal)?;
-    let known = samples::systems(SEED, manifest.asked);
+    let known = samples::systems(SEED, Calendar::ending(manifest.last_day), manifest.asked);
     let mut client = ConnectorServiceClient::new(peer.clone());
     let mut simulations = Vec::new();
     let mut feeds: Vec<Feed> = manifest.sources.iter().map(|s| s.feed(&folder)).collect();
@@ -435,7 +443,10 @@ fn manifest(folder: &Path, companies: usize) -> Result<Manifest, Failure> {
         "生成示例数据 writing sample files to {}",
         folder.display()
     ));
-    let written = write_samples(folder, SEED, companies).map_err(|e| {
+    // Samples end where the past does, so that nobody is dormant only for their age. Later runs keep
+    // what the first one wrote.
+    let calendar = Calendar::before(SystemClock.now().secs().div_euclid(86_400));
+    let written = write_samples(folder, SEED, calendar, companies).map_err(|e| {
         Failure::new(
             Code::FailedPrecondition,
             "FILE_NOT_WRITTEN",
@@ -456,6 +467,7 @@ fn manifest(folder: &Path, companies: usize) -> Result<Manifest, Failure> {
     let sources = written.sources.iter().map(source).collect();
     let manifest = Manifest {
         asked: companies,
+        last_day: calendar.last(),
         sources,
     };
     // Written last: without it the files are written anew, so half of them are never imported.
