@@ -23,14 +23,14 @@ use jinke_store::{Engine, testing::Place};
 use jinke_tests::suite::{Clients, Suite};
 use prost_types::{Struct, Value, value::Kind};
 
-/// Records that one customer of the simulator brings: himself, an order, an invoice, open amounts
-/// and every third time a payment.
-const RECORDS_EACH: u64 = 5;
+/// Records that ten customers of the simulator bring at least: themselves, most of them an order, an
+/// invoice and open amounts, and every third a payment.
+const RECORDS_OF_TEN: u64 = 44;
 
 pub async fn run(mut numbers: impl Iterator<Item = u64>) -> Result<()> {
     let records = numbers.next().unwrap_or(100_000);
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let rows = usize::try_from(records / RECORDS_EACH)?;
+        let rows = usize::try_from((records * 10).div_ceil(RECORDS_OF_TEN))?;
         let simulation = Simulation::start("tryton", "127.0.0.1:0", rows).await?;
         let settings = simulation
             .settings
