@@ -93,7 +93,7 @@ pub fn spec() -> Spec {
         parts: vec![Part {
             name: "files",
             kind: PartKind::Stream,
-            about: "customers, contacts, orders, invoices, payments and messages of CSV and XLSX",
+            about: "customers, contacts, orders, invoices, payments, messages and leads of CSV and XLSX",
             verification: Verification::DocumentationOnly,
             evidence: "files made by the tests in every encoding named above, workbooks by one \
                        writing library; none saved by Excel or WPS themselves, no .xls",

@@ -152,6 +152,7 @@ impl Connector for FileConnector {
         let mut page = Page::default();
         for row in preview.rows {
             page.records.extend(row.records);
+            page.leads.extend(row.leads);
             page.row_errors.extend(row.errors);
         }
         let told = |what: &str, names: Vec<String>| {

@@ -223,7 +223,8 @@ impl<'a> Table<'a> {
         }
         self.out.errors.truncate(before + MAX_ROW_ERRORS);
         self.progress.done = self.progress.done.max(row.location.row);
-        let full = self.out.records.len() + MAX_ROW_RECORDS > MAX_PAGE_RECORDS
+        let found = self.out.records.len() + self.out.leads.len();
+        let full = found + MAX_ROW_RECORDS > MAX_PAGE_RECORDS
             || self.out.errors.len() + MAX_ROW_ERRORS > MAX_PAGE_ERRORS
             || self.bytes > self.limits.page_bytes;
         let safe = reader.safe_row();
@@ -251,18 +252,20 @@ impl<'a> Table<'a> {
         self.bytes = 0;
         let mut errors: VecDeque<RowError> = now.into();
         let mut records: VecDeque<_> = std::mem::take(&mut self.out.records).into();
+        let mut leads: VecDeque<_> = std::mem::take(&mut self.out.leads).into();
         loop {
             let mut page = Page {
                 records: records
                     .drain(..records.len().min(MAX_PAGE_RECORDS))
                     .collect(),
                 row_errors: errors.drain(..errors.len().min(MAX_PAGE_ERRORS)).collect(),
+                leads: leads.drain(..leads.len().min(MAX_PAGE_RECORDS)).collect(),
                 directory: Vec::new(),
                 cursor: None,
                 progress: self.progress,
                 notes: std::mem::take(&mut self.notes),
             };
-            let last = records.is_empty() && errors.is_empty();
+            let last = records.is_empty() && leads.is_empty() && errors.is_empty();
             if last {
                 page.cursor = Some(Cursor::encode(&self.place)?);
             }

@@ -100,13 +100,13 @@ impl Batcher {
     }
 }
 
-/// The request id of `records`, pulled after `cursor`. The same records from the same place
+/// The request id of `records`, or of leads, pulled after `cursor`. The same records from the same place
 /// give the same id, other records give another: a retry is recognised, and an id is never
 /// used for two bodies. 44 printable characters.
 pub fn request_id(
     origin: &Origin,
     cursor: Option<&str>,
-    records: &[pb::SourceRecord],
+    records: &[impl Message],
     later: bool,
 ) -> String {
     let mut hash = Sha256::new();

@@ -10,7 +10,12 @@
 //! | what the connector says | the request was verified, or refused by it |
 //! | 404 | there is no such connection, or nothing calls it |
 //! | 405, 408, 413, 414 | not GET or POST, too slow, too long |
-//! | 503 | too many calls at a time, the service stops, or the events could not be stored |
+//! | 503 | too many calls at a time, the service stops, or the events could not be stored in time |
+//!
+//! Platforms wait a second or two for an answer and then count the call as failed (DingTalk 1.5 s).
+//! So what we take ourselves is bounded ([`Bounds::answer`]): with a database that hangs, the answer
+//! is 503 while it still counts, and the platform calls again later. Should the events have been
+//! stored after all, they are known by their keys then.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,7 +30,7 @@ use jinke_sdk::{
 };
 use jinke_types::{Code, Failure};
 use percent_encoding::percent_decode_str;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 
 use crate::{core::Core, domain::Connection, store::events};
 
@@ -45,6 +50,8 @@ pub struct Bounds {
     pub concurrent: usize,
     /// From the first byte of a call to the last of its request.
     pub read: Duration,
+    /// What we take for an answer, without the time in which the request comes in.
+    pub answer: Duration,
 }
 
 /// Opens the listener.
@@ -143,6 +150,25 @@ async fn answer(core: &Core, request: Request<Incoming>, bounds: Bounds) -> Resp
 
 type Answer = (&'static str, Response<Full<Bytes>>);
 
+/// What is left of the time for an answer.
+struct Left(Duration);
+
+impl Left {
+    /// Waits for some work of ours as long as there is time.
+    async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let began = Instant::now();
+        let done = tokio::time::timeout(self.0, work).await;
+        self.0 = self.0.saturating_sub(began.elapsed());
+        done.map_err(|_| {
+            Failure::new(
+                Code::DeadlineExceeded,
+                "DEADLINE_EXCEEDED",
+                "the callback could not be worked off before its caller stops waiting",
+            )
+        })
+    }
+}
+
 async fn receive(
     core: &Core,
     request: Request<Incoming>,
@@ -162,7 +188,8 @@ async fn receive(
         return refuse(StatusCode::URI_TOO_LONG);
     }
     // A connection that is not there costs a stranger's request one read of a row.
-    let connection = match core.connection(&id).await {
+    let mut left = Left(bounds.answer);
+    let connection = match left.spend(core.connection(&id)).await? {
         Ok(connection) => connection,
         Err(failure) if failure.code == Code::NotFound => return refuse(StatusCode::NOT_FOUND),
         Err(failure) => return Err(failure),
@@ -203,7 +230,7 @@ async fn receive(
             .callback()
             .map(|callback| callback.receive(&request))
     });
-    let Ok(Some(outcome)) = judged.await else {
+    let Ok(Some(outcome)) = left.spend(judged).await? else {
         return Err(Failure::internal("a connector stopped at a callback"));
     };
     match outcome {
@@ -212,7 +239,7 @@ async fn receive(
             Ok(("refused", sent(answer)))
         }
         CallbackOutcome::Verified { answer, events } => {
-            store(core, &connection, events).await?;
+            left.spend(store(core, &connection, events)).await??;
             Ok(("taken", sent(answer)))
         }
     }

@@ -112,6 +112,7 @@ pub struct CallbacksSection {
     pub body_bytes: usize,
     pub concurrent: usize,
     pub read_seconds: u64,
+    pub answer_milliseconds: u64,
 }
 
 /// The numbers the keepers work by.
@@ -200,6 +201,7 @@ impl ConnectorConfig {
             ("callbacks.body_bytes", calls.body_bytes as u64),
             ("callbacks.concurrent", calls.concurrent as u64),
             ("callbacks.read_seconds", calls.read_seconds),
+            ("callbacks.answer_milliseconds", calls.answer_milliseconds),
         ] {
             if value == 0 {
                 return Err(Failure::new(

@@ -172,7 +172,8 @@ fn decimal(number: Decimal) -> ProtoDecimal {
     }
 }
 
-fn optional_money(
+/// An amount as a message; `path` names its field when it does not fit.
+pub(crate) fn optional_money(
     money: Option<&Money>,
     path: impl Fn() -> String,
 ) -> Result<Option<ProtoMoney>, Failure> {

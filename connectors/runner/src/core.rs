@@ -11,7 +11,7 @@ use jinke_store::{
     Database,
     keys::{DataKey, KeyRing},
 };
-use jinke_types::{Body, Clock, Code, Entropy, Failure, SourceRecord};
+use jinke_types::{Body, Clock, Code, Entropy, Failure};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
@@ -19,7 +19,8 @@ use crate::{
     config::Limits,
     deliver::Door,
     directory::DirectoryDoor,
-    domain::{Connection, Delivery, KnownRecord, Payload, aad},
+    domain::{Connection, Delivery, KnownRecord, Payload, Refused, aad},
+    leads::LeadDoor,
     numbers::Numbers,
     registry::Registry,
     store::{connections, deliveries, known::KnownRow},
@@ -41,6 +42,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The customer service.
     pub door: Arc<dyn Door>,
+    /// The pipeline service, to which leads go.
+    pub leads: Arc<dyn LeadDoor>,
     /// Where departments and members go; none: their streams fail with `DIRECTORY_NOT_OFFERED`.
     pub directory: Option<Arc<dyn DirectoryDoor>>,
     /// Metrics.
@@ -255,18 +258,18 @@ impl Sealer {
         aad(&self.connection, self.uid, what)
     }
 
-    /// A refused record.
-    pub fn seal_record(&self, stream: &str, record: &SourceRecord) -> Result<Vec<u8>, Failure> {
-        let what = format!("record/{stream}/{}", record.key.external_id);
-        self.core.seal(&self.key, &self.aad(&what), record)
+    /// A refused record or lead.
+    pub fn seal_refused(&self, stream: &str, refused: &Refused) -> Result<Vec<u8>, Failure> {
+        let what = format!("record/{stream}/{}", refused.key().external_id);
+        self.core.seal(&self.key, &self.aad(&what), refused)
     }
-    /// See [`Self::seal_record`].
-    pub fn open_record(
+    /// See [`Self::seal_refused`].
+    pub fn open_refused(
         &self,
         stream: &str,
         external_id: &str,
         sealed: &[u8],
-    ) -> Result<SourceRecord, Failure> {
+    ) -> Result<Refused, Failure> {
         let what = format!("record/{stream}/{external_id}");
         unseal(&self.key, &self.aad(&what), sealed)
     }

@@ -72,13 +72,13 @@ where
 {
     async fn get_source(&self, name: String) -> Result<Source, Status> {
         let mut client = self.0.clone();
-        Ok(within(client.get_source(GetSourceRequest { name }))
-            .await?
-            .into_inner())
+        let call = client.get_source(GetSourceRequest { name });
+        Ok(within("customer", call).await?.into_inner())
     }
     async fn create_source(&self, request: CreateSourceRequest) -> Result<Source, Status> {
         let mut client = self.0.clone();
-        Ok(within(client.create_source(request)).await?.into_inner())
+        let call = client.create_source(request);
+        Ok(within("customer", call).await?.into_inner())
     }
     async fn ingest(
         &self,
@@ -87,19 +87,22 @@ where
         let mut client = self.0.clone();
         let mut request = tonic::Request::new(request);
         request.set_timeout(DEADLINE);
-        Ok(within(client.ingest_source_records(request))
-            .await?
-            .into_inner())
+        let call = client.ingest_source_records(request);
+        Ok(within("customer", call).await?.into_inner())
     }
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+/// What a call to the `service` answers in time.
+pub(crate) async fn within<T>(
+    service: &str,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
     // The deadline is sent along too; this one also ends a call whose connection is dead.
     match tokio::time::timeout(DEADLINE + Duration::from_secs(5), call).await {
         Ok(answer) => answer,
-        Err(_) => Err(Status::deadline_exceeded(
-            "the customer service did not answer in time",
-        )),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "the {service} service did not answer in time"
+        ))),
     }
 }
 
@@ -169,6 +172,15 @@ pub(crate) struct Delivered {
     /// The refused ones, by their place in the batch.
     pub(crate) rejected: Vec<(usize, Rejected)>,
     pub(crate) retries: u64,
+}
+
+impl Delivered {
+    /// Notes that what stands at a place was refused.
+    pub(crate) fn refuse(&mut self, place: usize, rejected: Rejected) {
+        self.counts.rejected += 1;
+        self.outcomes[place] = Outcome::Rejected;
+        self.rejected.push((place, rejected));
+    }
 }
 
 /// Sends `batch`, pulled after `cursor`, until the service has answered for every record.
@@ -260,7 +272,8 @@ pub(crate) async fn deliver(
     Ok(done)
 }
 
-fn rejected(source: &str, external_id: String, error: &RecordStatus) -> Rejected {
+/// A refusal as a service tells it.
+pub(crate) fn rejected(source: &str, external_id: String, error: &RecordStatus) -> Rejected {
     let info = error
         .details
         .iter()

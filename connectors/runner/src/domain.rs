@@ -2,7 +2,7 @@
 
 mod kept;
 
-pub use kept::{DeadLetter, ErrorEffect, LetterKind, NewError, RecordError};
+pub use kept::{DeadLetter, ErrorEffect, LetterKind, NewError, RecordError, Refused};
 
 use jinke_sdk::{CallbackEvent, Message, Push, PushState};
 use jinke_types::{Body, Timestamp};

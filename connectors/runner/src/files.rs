@@ -11,7 +11,7 @@ use jinke_types::{Code, Failure};
 use sha2::{Digest, Sha256};
 
 pub use jinke_file::{FileConfig, FileConnector, FileInput, Limits, guess_file, mapping_file};
-pub use jinke_sdk::{Guess, Location, Mapping, Preview, RowError};
+pub use jinke_sdk::{Guess, Location, Mapping, Preview, RowError, lead::Stated};
 
 /// Files that are ready to be imported, and their digest.
 #[derive(Clone, Debug)]

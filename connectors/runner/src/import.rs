@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use jinke_sdk::{Connector, PullError, PullErrorKind};
+use jinke_sdk::{Connector, Lead, PullError, PullErrorKind};
 use jinke_types::{Entropy, Failure};
 use prost::Message;
 use tonic::Status;
@@ -13,6 +13,7 @@ use crate::{
     batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
     convert,
     deliver::{Door, deliver, ensure_source},
+    leads::{LeadDoor, deliver_leads},
     report::{Counts, Rejected, Report},
     resume::Resume,
 };
@@ -57,6 +58,8 @@ pub struct Import {
     pub resume_file: Option<PathBuf>,
     /// Waiting times between attempts.
     pub backoff: Backoff,
+    /// Where leads go.
+    pub leads: Arc<dyn LeadDoor>,
 }
 
 /// How far an import is. Given to the callback after every page and batch.
@@ -270,6 +273,7 @@ impl Importing<'_> {
                 let full = batcher.push(message);
                 self.send(&origin, full, done).await?;
             }
+            self.send_leads(&origin, &page.leads).await?;
             done = page.progress.done;
             batcher.end_page(page.cursor.map(|c| c.0));
         }
@@ -301,6 +305,39 @@ impl Importing<'_> {
             message: failure.message,
         });
         None
+    }
+
+    /// Sends the leads of a page, before its cursor is saved.
+    async fn send_leads(&mut self, origin: &Origin, leads: &[Lead]) -> Result<(), ImportError> {
+        if leads.is_empty() {
+            return Ok(());
+        }
+        let cursor = self.resume.stream(&origin.stream).cursor;
+        let progress = &mut self.progress;
+        let on_progress = &mut *self.on_progress;
+        let mut on_wait = |wait: Duration, status: &Status| {
+            let cause = format!("{:?}: {}", status.code(), status.message());
+            progress.waiting = Some(Waiting { wait, cause });
+            on_progress(progress);
+        };
+        let told = deliver_leads(
+            &*self.job.leads,
+            (self.job.backoff, self.entropy),
+            origin,
+            cursor.as_deref(),
+            &self.job.source.org_unit,
+            leads,
+            &mut on_wait,
+        )
+        .await?;
+        self.report.counts.add(&told.counts);
+        self.report.retries += told.retries;
+        for (_, rejected) in told.rejected {
+            self.report.reject(rejected);
+        }
+        self.progress.waiting = None;
+        self.progress.counts = self.report.counts;
+        Ok(())
     }
 
     /// Sends a batch, then saves its cursor. `done` is how far the stream is with it.

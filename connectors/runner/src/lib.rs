@@ -1,6 +1,6 @@
 //! The connector service: it runs connections to foreign systems and carries what they return to
-//! the customer service; it sends what goes out and receives callbacks. It serves
-//! `jinke.connector.v1`.
+//! the customer service, leads to the pipeline service; it sends what goes out and receives
+//! callbacks. It serves `jinke.connector.v1`.
 //!
 //! A connector pulls pages of source records and knows neither proto nor service. This crate
 //! alone sees both sides:
@@ -22,7 +22,7 @@
 //! | [`simulate`] | simulated foreign systems, for `jinke simulate` |
 //! | [`schedule`] | intervals and cron lines |
 //! | [`domain`], [`store`] | words without SQL and wire format; all SQL |
-//! | [`directory`] | where departments and members go |
+//! | [`directory`], [`leads`] | where departments and members go, and leads |
 //! | [`config`], [`numbers`], [`problem`] | configuration, metrics, failures as they are kept |
 //! | [`import`](mod@import), [`resume`], [`files`] | one import of files without a service, for `jinke import` |
 //! | [`batch`], [`deliver`], [`ahead`], [`backoff`], [`report`], [`convert`] | delivering, for both |
@@ -51,6 +51,7 @@ pub mod directory;
 pub mod domain;
 pub mod files;
 pub mod import;
+pub mod leads;
 pub mod numbers;
 pub mod problem;
 pub mod registry;
@@ -69,5 +70,6 @@ pub use backoff::Backoff;
 pub use deliver::{Door, GrpcDoor};
 pub use files::OpenFiles;
 pub use import::{Import, ImportError, Progress, SourceSpec, import};
+pub use leads::{LeadDoor, PipelineDoor};
 pub use report::{Counts, Rejected, Report};
 pub use service::Connectors;

@@ -9,7 +9,7 @@ use jinke_types::Failure;
 use tonic::codec::CompressionEncoding;
 
 use crate::{
-    GrpcDoor, callbacks,
+    GrpcDoor, PipelineDoor, callbacks,
     config::ConnectorConfig,
     core::{Core, Parts},
     directory::IdentityDoor,
@@ -52,6 +52,7 @@ impl Service for Connectors {
             registry: Registry::new(kinds(), folders),
             limits,
             door: Arc::new(GrpcDoor::new(ctx.peers.get("customer"))),
+            leads: Arc::new(PipelineDoor::new(ctx.peers.get("pipeline"))),
             directory: Some(Arc::new(IdentityDoor::new(ctx.peers.get("identity")))),
             numbers: Numbers::new(&ctx.metrics)?,
             shutdown: ctx.shutdown,
@@ -86,6 +87,7 @@ impl Service for Connectors {
                 body_bytes: config.callbacks.body_bytes,
                 concurrent: config.callbacks.concurrent,
                 read: std::time::Duration::from_secs(config.callbacks.read_seconds),
+                answer: std::time::Duration::from_millis(config.callbacks.answer_milliseconds),
             };
             built = built.task("callbacks", async move {
                 callbacks::serve(core, listener, bounds).await;

@@ -61,6 +61,14 @@ impl Trouble {
         }
     }
 
+    /// Of an answer of the pipeline service: without it no leads are taken, but records are.
+    fn of_leads(status: &Status) -> Self {
+        match Self::of_status(status) {
+            Self::All(problem) => Self::Here(problem),
+            trouble => trouble,
+        }
+    }
+
     /// Of a foreign system.
     fn of_pull(error: &PullError) -> Self {
         let problem = Problem::from(&error.failure);

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jinke_types::{Failure, SourceRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{PullError, directory::DirectoryEntry};
+use crate::{PullError, directory::DirectoryEntry, lead::Lead};
 
 /// A callback's body is at most this many bytes.
 pub const MAX_CALLBACK_BODY: usize = 1_048_576;
@@ -98,6 +98,9 @@ pub struct CallbackEvent {
     /// Departments and members that the event carries.
     #[serde(default)]
     pub directory: Vec<DirectoryEntry>,
+    /// Leads that the event carries whole.
+    #[serde(default)]
+    pub leads: Vec<Lead>,
     /// Streams that are to be pulled now, because the event only says that something changed. A
     /// name `stream/id` is one row of a stream: its pull has no cursor, yields the row as it is
     /// now (or its deletion), and costs one or two calls.

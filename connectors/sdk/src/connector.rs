@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     callback::{Callback, Listener},
     directory::DirectoryEntry,
+    lead::Lead,
     outbound::Outbound,
     spec::{Settings, Spec},
     sweep::{KnownRecords, SweepLimit},
 };
 
-/// At most this many records are in one [`Page`], so that a page fits one ingest batch.
+/// At most this many records, and as many leads, are in one [`Page`], so that a page fits one ingest
+/// batch.
 pub const MAX_PAGE_RECORDS: usize = 500;
 /// At most this many row errors are in one [`Page`].
 pub const MAX_PAGE_ERRORS: usize = 500;
@@ -95,14 +97,17 @@ pub trait Connector: Send + Sync + 'static {
             let page = page.map_err(|e| e.failure)?;
             shown.records.extend(page.records);
             shown.directory.extend(page.directory);
+            shown.leads.extend(page.leads);
             shown.row_errors.extend(page.row_errors);
             shown.notes.extend(page.notes);
-            if shown.records.len() + shown.directory.len() + shown.row_errors.len() >= rows {
+            let found = shown.records.len() + shown.directory.len() + shown.leads.len();
+            if found + shown.row_errors.len() >= rows {
                 break;
             }
         }
         shown.records.truncate(rows);
         shown.directory.truncate(rows);
+        shown.leads.truncate(rows);
         shown.row_errors.truncate(rows);
         Ok(shown)
     }
@@ -192,6 +197,8 @@ pub struct Page {
     /// At most [`crate::directory::MAX_PAGE_ENTRIES`] departments and members, of a stream of the
     /// kind [`crate::directory::DIRECTORY`] only.
     pub directory: Vec<DirectoryEntry>,
+    /// At most [`MAX_PAGE_RECORDS`] leads, of a stream of the kind [`crate::lead::LEAD`] only.
+    pub leads: Vec<Lead>,
     /// At most [`MAX_PAGE_ERRORS`] rows or values that could not be read. The rest goes on.
     pub row_errors: Vec<RowError>,
     /// Save this after the records are durable; a pull from it goes on behind this page.

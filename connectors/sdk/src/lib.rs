@@ -6,7 +6,7 @@
 //! `jinke-types`, and nothing else of the workspace.
 //!
 //! ```text
-//! foreign row ─Row─▶ RowReader (by a Mapping) ─Output─▶ Page {records, row errors, cursor}
+//! foreign row ─Row─▶ RowReader (by a Mapping) ─Output─▶ Page {records, leads, row errors, cursor}
 //! ```
 //!
 //! | module | what it holds |
@@ -15,6 +15,7 @@
 //! | [`outbound`] | sending messages and writing records: [`Outbound`] |
 //! | [`callback`] | a foreign system that calls us: [`Callback`] |
 //! | [`directory`] | departments and members |
+//! | [`lead`] | leads: who may become a customer |
 //! | [`spec`] | the configuration keys of a connector, and reading settings by them |
 //! | [`row`] | a foreign row before the mapping reads it |
 //! | [`mapping`] | the mapping as data, its guess and preview, reading rows by it |
@@ -66,6 +67,7 @@ pub mod drift;
 pub mod envelope;
 pub mod http;
 pub mod incremental;
+pub mod lead;
 pub mod mapping;
 pub mod outbound;
 pub mod paging;
@@ -84,6 +86,7 @@ pub use connector::{
     MAX_PAGE_RECORDS, Page, Progress, PullError, PullErrorKind, RowError, StreamSchema,
 };
 pub use directory::{Department, DirectoryEntry, Member};
+pub use lead::Lead;
 pub use mapping::{Guess, Mapping, Output, Preview, RowReader, guess};
 pub use outbound::{
     Message, Outbound, Push, PushState, PushStep, SendError, SendErrorKind, Sent, TextFormat,

@@ -37,6 +37,7 @@
 
 mod bind;
 mod guess;
+mod lead;
 mod load;
 mod preview;
 mod read;
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bind::{Bound, header_key};
 pub use guess::{Guess, guess};
+pub use lead::LeadMapping;
 pub use preview::{Preview, PreviewRow};
 pub use read::{Output, RowReader};
 
@@ -70,7 +72,7 @@ pub const MAX_ID_BYTES: usize = 256;
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
-    reason = "each name says what it is; see TransactionKind and InteractionKind"
+    reason = "each name says what it is; see TransactionKind, InteractionKind and crate::lead"
 )]
 pub enum RowKind {
     Organization,
@@ -88,6 +90,7 @@ pub enum RowKind {
     Note,
     Event,
     Relationship,
+    Lead,
 }
 
 /// Where a text comes from: a column, or a constant.
@@ -313,7 +316,7 @@ pub struct RelationshipMapping {
     pub valid_to: Option<Field>,
 }
 
-/// A whole mapping; one row yields the records it describes.
+/// A whole mapping; one row yields the records, or the lead, that it describes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
@@ -381,6 +384,9 @@ pub struct Mapping {
     /// Columns of a relationship.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relationship: Option<RelationshipMapping>,
+    /// Columns of a lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadMapping>,
 }
 
 /// Cells that count as blank when a mapping names none itself.
@@ -408,6 +414,7 @@ impl RowKind {
             Self::Note => "note",
             Self::Event => "event",
             Self::Relationship => "relationship",
+            Self::Lead => "lead",
         }
     }
     /// Whether a row is a party.

@@ -8,6 +8,7 @@ pub mod lead;
 pub mod opportunity;
 pub mod pipelines;
 pub mod process;
+pub mod row;
 pub mod schedule;
 pub mod task;
 
@@ -22,6 +23,7 @@ pub use opportunity::{
     Transition, items_sum, persons,
 };
 pub use process::{Item, Process, Stage};
+pub use row::{LeadRow, Stated};
 pub use schedule::{Escalation, Recurrence};
 pub use task::{Firing, Task, TaskPrivate};
 

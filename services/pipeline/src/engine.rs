@@ -5,6 +5,7 @@ pub mod assign;
 pub mod convert;
 pub mod erase;
 pub mod follow;
+pub mod ingest;
 pub mod leads;
 pub mod migrate;
 pub mod opportunities;

@@ -6,7 +6,7 @@
 //! | file | handlers of |
 //! |---|---|
 //! | [`pipelines`], [`changes`] | `PipelineService` |
-//! | [`leads`], [`rules`] | `LeadService` |
+//! | [`leads`], [`ingest`], [`rules`] | `LeadService` |
 //! | [`opportunities`], [`moves`], [`board`] | `OpportunityService` |
 //! | [`activities`] | `ActivityService` |
 //! | [`tasks`] | `TaskService` |
@@ -16,6 +16,7 @@ pub mod activities;
 pub mod board;
 pub mod changes;
 pub mod filter;
+pub mod ingest;
 pub mod leads;
 pub mod moves;
 pub mod numbers;

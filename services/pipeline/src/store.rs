@@ -9,6 +9,7 @@ pub mod attached;
 pub mod crosswalk;
 pub mod feed;
 pub mod funnel;
+pub mod lead_rows;
 pub mod leads;
 pub mod list;
 pub mod opportunities;

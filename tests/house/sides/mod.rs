@@ -1,7 +1,8 @@
-//! Random histories through customer, pipeline and reporting in the running house: records, new
-//! versions, deletions, orders, corrections, leads, opportunities, tasks, visits, merges,
-//! unmerges and erasures. Every few steps each opportunity, lead, task and number must stand at the customer
-//! where a slow model of everything that was said puts it.
+//! Random histories through customer, pipeline and reporting in the running house, in one process on
+//! both engines and in a process for each service: records, new versions, deletions, orders,
+//! corrections, leads, opportunities, tasks, visits, merges, unmerges and erasures. Every few steps each
+//! opportunity, lead, task and number must stand at the customer where a slow model of everything that
+//! was said puts it.
 //!
 //! `JINKE_SEED` repeats a history; `make soak` runs many.
 
@@ -14,8 +15,12 @@ mod world;
 
 use std::io::Write as _;
 
+use jinke_kit::client::Credential;
 use jinke_store::{Engine, testing::Place};
-use jinke_tests::suite::{Options, Suite};
+use jinke_tests::{
+    apart::{House, Plan},
+    suite::{Options, Suite},
+};
 
 pub use world::Sales;
 use world::World;
@@ -43,14 +48,40 @@ async fn history(engine: Engine, seed: u64, steps: usize) {
     let suite = Suite::start_as(&data, server.as_deref(), &options).await;
     let suite = suite.expect("the suite starts");
     let channel = suite.login().await.expect("logged in");
-    let mut world = World::new(&channel, seed).await;
+    happens(World::new(|_| channel.clone(), seed).await, steps).await;
+    suite.kill().await.expect("it ends");
+    place.remove().await;
+}
+
+async fn happens(mut world: World, steps: usize) {
     for step in 1..=steps {
         world.step().await;
         if step % EVERY == 0 || step == steps {
             world.look().await;
         }
     }
-    suite.kill().await.expect("it ends");
+}
+
+/// The same with a process for each service, on PostgreSQL.
+async fn through_processes(seed: u64, steps: usize) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new(Engine::Postgres).await;
+    let mut plan = Plan::new(dir.path(), &place.config().url);
+    plan.settings = SETTINGS
+        .iter()
+        .map(|setting| (setting.split('.').next().unwrap_or_default(), *setting))
+        // A long history outlives a usual token.
+        .chain([("identity", "identity.tokens.access_seconds=7200")])
+        .map(|(of, setting)| (of, setting.to_owned()))
+        .collect();
+    let house = House::start(plan).await.expect("the house starts");
+    let token = house.token().await.expect("a token");
+    let to = |service: &str| {
+        let credential = Credential::Token(token.clone());
+        house.connect(service, credential).expect("a channel")
+    };
+    happens(World::new(to, seed).await, steps).await;
+    house.stop().await.expect("clean ends");
     place.remove().await;
 }
 
@@ -69,6 +100,11 @@ async fn everything_is_on_the_right_side_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn everything_is_on_the_right_side_through_processes() {
+    through_processes(seed().unwrap_or(7), STEPS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn soak_everything_is_on_the_right_side() {
     let cases: Option<u64> = std::env::var("JINKE_SOAK")
         .ok()
@@ -79,11 +115,10 @@ async fn soak_everything_is_on_the_right_side() {
     for case in 0..u64::max(cases / 25, 1) {
         let seed = first + case;
         let _ = writeln!(std::io::stderr(), "sides: JINKE_SEED={seed}");
-        let engine = if case % 2 == 0 {
-            Engine::Sqlite
-        } else {
-            Engine::Postgres
-        };
-        history(engine, seed, 4 * STEPS).await;
+        match case % 3 {
+            0 => history(Engine::Sqlite, seed, 4 * STEPS).await,
+            1 => history(Engine::Postgres, seed, 4 * STEPS).await,
+            _ => through_processes(seed, 4 * STEPS).await,
+        }
     }
 }

@@ -142,10 +142,11 @@ pub fn name_of(name: &str) -> i64 {
 }
 
 impl World {
-    /// Over a running house without data.
-    pub async fn new(channel: &Authed, seed: u64) -> Self {
-        let mut api = Clients::new(channel);
-        let mut sales = Sales::new(channel);
+    /// Over a running house without data; `to` is the channel to a service.
+    pub async fn new(to: impl Fn(&str) -> Authed, seed: u64) -> Self {
+        let mut api = Clients::new(&to("customer"));
+        let mut sales = Sales::new(&to("pipeline"));
+        let reporting = to("reporting");
         for source in super::steps::SOURCES.iter().chain(&["buoy"]) {
             api.ensure_source(source).await.expect("a source");
         }
@@ -174,8 +175,8 @@ impl World {
         Self {
             api,
             sales,
-            analytics: AnalyticsServiceClient::new(channel.clone()),
-            insights: InsightServiceClient::new(channel.clone()),
+            analytics: AnalyticsServiceClient::new(reporting.clone()),
+            insights: InsightServiceClient::new(reporting),
             model: Model::default(),
             dice: SeededEntropy::new(seed),
             revision: 0,

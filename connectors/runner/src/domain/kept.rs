@@ -1,8 +1,12 @@
 //! What is kept of what went wrong: rows that could not be read, records that were refused, and what
 //! was given up.
 
-use jinke_sdk::connector::{Location, RowError};
-use jinke_types::{SourceRecord, Timestamp};
+use jinke_sdk::{
+    Lead,
+    connector::{Location, RowError},
+};
+use jinke_types::{RecordKey, SourceRecord, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// What became of a row or record; the numbers are those of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +32,27 @@ pub struct NewError {
     pub reason: String,
     /// Why.
     pub message: String,
-    /// The refused record.
-    pub record: Option<SourceRecord>,
+}
+
+/// What was refused and is kept, sealed, to be sent again. A record is written as it was before there
+/// were leads; the two have no field in common but the key, so they are told apart by what they hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Refused {
+    /// By the customer service.
+    Record(Box<SourceRecord>),
+    /// By the pipeline service.
+    Lead(Box<Lead>),
+}
+
+impl Refused {
+    /// What it is known by.
+    pub const fn key(&self) -> &RecordKey {
+        match self {
+            Self::Record(record) => &record.key,
+            Self::Lead(lead) => &lead.key,
+        }
+    }
 }
 
 impl NewError {
@@ -45,7 +68,6 @@ impl NewError {
             column: error.column.unwrap_or_default(),
             reason: String::new(),
             message: error.reason,
-            record: None,
         }
     }
 

@@ -6,7 +6,7 @@ use jinke_proto::{google::rpc::Status as RpcStatus, jinke::connector::v1 as pb};
 use jinke_sdk::{PartKind, Spec, StreamSchema, TextFormat, ValueType, Verification};
 use jinke_types::{FieldClass, FieldMask, Timestamp};
 
-pub use preview::{preview, record};
+pub use preview::{lead, preview, record};
 
 use crate::{
     convert::timestamp,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     convert::timestamp,
-    domain::{DeadLetter, LetterKind},
+    domain::{DeadLetter, LetterKind, Refused},
     store::{connections, deliveries, errors, events, letters},
 };
 
@@ -125,8 +125,11 @@ pub async fn get_letter(
     let mut shown = answer::dead_letter(&letter);
     if let (LetterKind::Record, Some(payload)) = (letter.kind, &letter.payload) {
         let sealer = api.core.sealer(&api.core.connection(id).await?)?;
-        let record = sealer.open_record(&letter.stream, &letter.external_id, payload)?;
-        shown.record = Some(answer::record(&record, &viewer.mask));
+        let refused = sealer.open_refused(&letter.stream, &letter.external_id, payload)?;
+        shown.record = Some(match &refused {
+            Refused::Record(record) => answer::record(record, &viewer.mask),
+            Refused::Lead(lead) => answer::lead(lead, &viewer.mask),
+        });
     }
     Ok(shown)
 }

@@ -1,18 +1,19 @@
-//! Sending refused records again.
+//! Sending refused records and leads again.
 
-use jinke_proto::jinke::customer::v1::ingest_result::Outcome;
 use jinke_store::lease;
-use jinke_types::{Failure, Timestamp};
+use jinke_types::{Failure, SourceRecord, Timestamp};
+use tonic::Status;
 
 use super::{
     keep::Led,
-    taken::{count, taken},
+    taken::{count, taken, was_taken},
 };
 use crate::{
     batch::{Batch, Origin},
     convert,
-    deliver::deliver,
-    domain::{DeadLetter, LetterKind, RecordError},
+    deliver::{Delivered, deliver},
+    domain::{DeadLetter, LetterKind, RecordError, Refused},
+    leads::deliver_leads,
     report::Rejected,
     store::{errors, known, letters},
 };
@@ -33,37 +34,33 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
         let Some(first) = found.first() else {
             return Ok(());
         };
-        // One stream at a time, because what becomes of the records is kept by stream.
+        // One stream at a time, because what becomes of the records is kept by stream; and either
+        // records or leads, which go to different services.
         let stream = first.stream.clone();
-        let list: Vec<_> = found.into_iter().filter(|e| e.stream == stream).collect();
-        let mut records = Vec::new();
-        for error in &list {
+        let (mut list, mut records, mut leads) = (Vec::new(), Vec::new(), Vec::new());
+        for error in found.into_iter().filter(|e| e.stream == stream) {
             let payload = error.payload.as_deref().unwrap_or_default();
-            records.push(sealer.open_record(&stream, &error.external_id, payload)?);
+            match sealer.open_refused(&stream, &error.external_id, payload)? {
+                Refused::Record(record) if leads.is_empty() => records.push(*record),
+                Refused::Lead(lead) if records.is_empty() => leads.push(*lead),
+                // Its turn is the next one.
+                _ => continue,
+            }
+            list.push(error);
         }
-        let messages = records.iter().map(convert::source_record);
-        let batch = Batch {
-            records: messages.collect::<Result<_, _>>()?,
-            cursor: None,
-            later: false,
-        };
         let origin = Origin {
             source: connection.source.id.clone(),
             digest: format!("{}/{}/errors/{}", led.id, connection.uid, now.0),
             run: 0,
             stream: stream.clone(),
         };
-        let (door, backoff, entropy) = (&*core.door, core.limits.delivery, &*core.entropy);
-        let sent = deliver(
-            door,
-            backoff,
-            entropy,
-            &origin,
-            None,
-            &batch,
-            &mut |_, _| {},
-        )
-        .await;
+        let sent = if leads.is_empty() {
+            send(led, &origin, &records).await?
+        } else {
+            let (backoff, unit) = (core.limits.delivery, &connection.org_unit);
+            let (door, how) = (&*core.leads, (backoff, &*core.entropy));
+            deliver_leads(door, how, &origin, None, unit, &leads, &mut |_, _| {}).await
+        };
         let done = match sent {
             Ok(done) => done,
             Err(status) => {
@@ -73,11 +70,12 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
             }
         };
         count(&core.numbers, &done.counts);
+        // Leads are in nobody's sweep.
         let taken = taken(&sealer, &stream, &records, &done.outcomes)?;
         let resolved: Vec<String> = list
             .iter()
             .zip(&done.outcomes)
-            .filter(|(_, o)| !matches!(o, Outcome::Rejected | Outcome::Unspecified))
+            .filter(|(_, o)| was_taken(**o))
             .map(|(e, _)| e.external_id.clone())
             .collect();
         core.db
@@ -93,6 +91,23 @@ pub(super) async fn next(led: &Led) -> Result<(), Failure> {
             })
             .await?;
     }
+}
+
+/// Sends records; the inner error is the customer service's.
+async fn send(
+    led: &Led,
+    origin: &Origin,
+    records: &[SourceRecord],
+) -> Result<Result<Delivered, Status>, Failure> {
+    let core = &led.core;
+    let messages = records.iter().map(convert::source_record);
+    let batch = Batch {
+        records: messages.collect::<Result<_, _>>()?,
+        cursor: None,
+        later: false,
+    };
+    let (door, backoff, entropy) = (&*core.door, core.limits.delivery, &*core.entropy);
+    Ok(deliver(door, backoff, entropy, origin, None, &batch, &mut |_, _| {}).await)
 }
 
 async fn wait(led: &Led, list: &[RecordError], later: Timestamp) -> Result<(), Failure> {

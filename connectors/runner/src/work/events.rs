@@ -13,11 +13,13 @@ use crate::{
     batch::{Batch, MAX_RECORDS, Origin},
     convert,
     core::{Core, Sealer},
-    deliver::{deliver, ensure_source},
+    deliver::{Delivered, deliver, ensure_source},
     domain::{
-        Connection, DeadLetter, EventState, LetterKind, RunKind, RunState, StoredEvent, Trigger,
+        Connection, DeadLetter, EventState, LetterKind, Refused, RunKind, RunState, StoredEvent,
+        Trigger,
     },
     import::SourceSpec,
+    leads::deliver_leads,
     problem::Problem,
     store::{errors, events, letters, runs},
 };
@@ -58,7 +60,7 @@ async fn one(
         run: u64::try_from(stored.number).unwrap_or(0),
         stream: stored.topic.clone(),
     };
-    if !event.records.is_empty() {
+    if !event.records.is_empty() || !event.leads.is_empty() {
         let spec = SourceSpec {
             id: connection.source.id.clone(),
             display_name: connection.display_name.clone(),
@@ -93,36 +95,18 @@ async fn one(
         )
         .await
         .map_err(|status| Trouble::of_status(&status))?;
-        count(&core.numbers, &done.counts);
-        let now = core.clock.now();
-        let seen = errors::Seen {
-            connection: &led.id,
-            stream: &stored.topic,
-            run: 0,
-            now,
-        };
-        let mut noted = Vec::new();
-        for (place, refused) in done.rejected {
-            let sealed = sealer.seal_record(&stored.topic, &records[place])?;
-            noted.push((rejection(refused), sealed));
-        }
-        core.db
-            .write(async |mut tx| {
-                lease::guard(&mut tx, &led.lease).await?;
-                if noted.is_empty() {
-                    return Ok(());
-                }
-                let kept = i64::from(core.limits.errors_kept);
-                let mut room = kept - errors::count(&mut tx, &led.id).await?;
-                room -= letters::count(&mut tx, &led.id).await?;
-                for (error, payload) in &noted {
-                    let again = Some(now.plus(core.limits.error_wait));
-                    let payload = Some(payload.clone());
-                    errors::note_within(&mut tx, &mut room, seen, error, payload, again).await?;
-                }
-                Ok(())
-            })
-            .await?;
+        let refused = |place: usize| Refused::Record(Box::new(records[place].clone()));
+        note(led, sealer, stored, done, refused).await?;
+    }
+    for leads in event.leads.chunks(MAX_RECORDS) {
+        let (door, how) = (&*core.leads, (core.limits.delivery, &*core.entropy));
+        let unit = &connection.org_unit;
+        let _order = led.versions.lock().await;
+        let done = deliver_leads(door, how, &origin, None, unit, leads, &mut |_, _| {})
+            .await
+            .map_err(|status| Trouble::of_leads(&status))?;
+        let refused = |place: usize| Refused::Lead(Box::new(leads[place].clone()));
+        note(led, sealer, stored, done, refused).await?;
     }
     if !event.directory.is_empty() {
         directory(core, &origin.source, &event.directory).await?;
@@ -143,6 +127,47 @@ async fn one(
             .await?;
     }
     Ok(())
+}
+
+/// Counts what was delivered of an event, and keeps what was refused of it.
+async fn note(
+    led: &Led,
+    sealer: &Sealer,
+    stored: &StoredEvent,
+    done: Delivered,
+    refused: impl Fn(usize) -> Refused,
+) -> Result<(), Failure> {
+    let core = &led.core;
+    count(&core.numbers, &done.counts);
+    let now = core.clock.now();
+    let seen = errors::Seen {
+        connection: &led.id,
+        stream: &stored.topic,
+        run: 0,
+        now,
+    };
+    let mut noted = Vec::new();
+    for (place, why) in done.rejected {
+        let sealed = sealer.seal_refused(&stored.topic, &refused(place))?;
+        noted.push((rejection(why), sealed));
+    }
+    core.db
+        .write(async |mut tx| {
+            lease::guard(&mut tx, &led.lease).await?;
+            if noted.is_empty() {
+                return Ok(());
+            }
+            let kept = i64::from(core.limits.errors_kept);
+            let mut room = kept - errors::count(&mut tx, &led.id).await?;
+            room -= letters::count(&mut tx, &led.id).await?;
+            for (error, payload) in &noted {
+                let again = Some(now.plus(core.limits.error_wait));
+                let payload = Some(payload.clone());
+                errors::note_within(&mut tx, &mut room, seen, error, payload, again).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Delivers departments and members; how many were taken.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jinke_sdk::{PullErrorKind, StreamSchema, sweep::later};
+use jinke_sdk::{Lead, PullErrorKind, StreamSchema, sweep::later};
 use jinke_store::lease;
 use jinke_types::{Failure, SourceRecord};
 use prost::Message as _;
@@ -11,20 +11,23 @@ use prost::Message as _;
 use super::{
     Trouble,
     run::Work,
-    taken::{add, count, rejection, taken},
+    taken::{add, count, rejection, taken, was_taken},
 };
 use crate::{
     ahead::PageReader,
     batch::{Batch, Batcher, MAX_RECORD_BYTES, Origin},
     convert,
     deliver::{Delivered, deliver},
-    domain::{Counted, NewError},
+    domain::{Counted, NewError, Refused},
+    leads::deliver_leads,
     problem::Problem,
     store::{connections, errors, known, letters, runs},
 };
 
 /// So many row errors are saved at a time.
 const MAX_ERRORS: usize = 500;
+/// So many leads are sent at a time.
+const MAX_LEADS: usize = 200;
 /// How often a stream whose data moved away under the pull is begun anew in one attempt.
 const MAX_RESTARTS: u32 = 3;
 
@@ -116,6 +119,8 @@ struct Pulling<'a> {
     batcher: Batcher,
     /// The records in the batcher, in its order.
     pending: VecDeque<SourceRecord>,
+    /// Leads that wait to be sent.
+    leads: Vec<Lead>,
     errors: Vec<NewError>,
     /// What was counted of the pages whose cursor no batch has yet, beside their records.
     open: Counted,
@@ -158,6 +163,7 @@ impl<'a> Pulling<'a> {
             origin,
             cursor,
             pending: VecDeque::new(),
+            leads: Vec::new(),
             errors: Vec::new(),
             open: Counted::default(),
             has_gone: !gone.is_empty(),
@@ -172,7 +178,7 @@ impl<'a> Pulling<'a> {
                 Some(page) => page,
                 None => {
                     // The foreign system is the slower one: what is there need not wait for more.
-                    if !self.batcher.is_empty() {
+                    if !self.batcher.is_empty() || !self.leads.is_empty() {
                         let early = self.batcher.take();
                         self.send(early).await?;
                     }
@@ -203,6 +209,7 @@ impl<'a> Pulling<'a> {
             self.errors
                 .extend(page.row_errors.into_iter().map(NewError::row));
             self.directory(&page.directory).await?;
+            self.leads.extend(page.leads);
             self.revive(&mut page.records).await?;
             for record in page.records {
                 let Some(message) = self.message(&record) else {
@@ -217,7 +224,7 @@ impl<'a> Pulling<'a> {
                 self.open = Counted::default();
             }
             self.batcher.end_page(page.cursor.map(|c| c.0));
-            if self.errors.len() >= MAX_ERRORS {
+            if self.errors.len() >= MAX_ERRORS || self.leads.len() >= MAX_LEADS {
                 let early = self.batcher.take();
                 self.send(Some(early.unwrap_or_default())).await?;
             }
@@ -302,14 +309,16 @@ impl<'a> Pulling<'a> {
             column: String::new(),
             reason: problem.reason,
             message: problem.message,
-            record: None,
         });
         None
     }
 
     /// Delivers a batch, then saves its cursor and what became of its records, as one.
     async fn send(&mut self, batch: Option<Batch>) -> Result<(), Ended> {
-        let Some(batch) = batch else { return Ok(()) };
+        let waits = !self.leads.is_empty();
+        let Some(batch) = batch.or_else(|| waits.then(Batch::default)) else {
+            return Ok(());
+        };
         let core = self.work.led.core.clone();
         let versions = self.work.led.versions.clone();
         // Until what became of it is saved: a refused version of a record must not follow it.
@@ -325,20 +334,23 @@ impl<'a> Pulling<'a> {
         )
         .await
         .map_err(|status| Trouble::of_status(&status))?;
+        let told = self.send_leads().await?;
         count(&core.numbers, &delivered.counts);
+        count(&core.numbers, &told.counts);
         let records: Vec<_> = self.pending.drain(..batch.records.len()).collect();
         let progress = self.work.run.stream(self.stream);
         progress.done_units = self.done_units;
         add(progress, &delivered.counts);
+        add(progress, &told.counts);
         if batch.cursor.is_some() {
             progress.since_cursor = self.open;
         }
         let run = &mut self.work.run;
-        run.retries += i64::try_from(delivered.retries).unwrap_or(0);
+        run.retries += i64::try_from(delivered.retries + told.retries).unwrap_or(0);
         // It moves, so what failed before does not count any more.
         run.failures = 0;
         run.update_time = core.clock.now();
-        let stood = self.save(&batch, delivered, records).await?;
+        let stood = self.save(&batch, (delivered, records), told).await?;
         drop(order);
         if !stood {
             return Err(Ended::Moved);
@@ -349,14 +361,32 @@ impl<'a> Pulling<'a> {
         Ok(())
     }
 
-    /// Saves it, unless the cursor was reset meanwhile; whether it was not.
+    /// Sends the leads that wait. They stay in their place until what became of them is saved.
+    async fn send_leads(&self) -> Result<Delivered, Trouble> {
+        let core = &self.work.led.core;
+        deliver_leads(
+            &*core.leads,
+            (core.limits.delivery, &*core.entropy),
+            &self.origin,
+            self.cursor.as_deref(),
+            &self.work.connection.org_unit,
+            &self.leads,
+            &mut |_, _| {},
+        )
+        .await
+        .map_err(|status| Trouble::of_leads(&status))
+    }
+
+    /// Saves it, unless the cursor was reset meanwhile; whether it was not. `told` is what became of
+    /// the leads that waited.
     async fn save(
         &mut self,
         batch: &Batch,
-        delivered: Delivered,
-        records: Vec<SourceRecord>,
+        (delivered, records): (Delivered, Vec<SourceRecord>),
+        told: Delivered,
     ) -> Result<bool, Failure> {
         let core = self.work.led.core.clone();
+        let leads = std::mem::take(&mut self.leads);
         let (led, sealer, run) = (&self.work.led, &self.work.sealer, &self.work.run);
         let now = core.clock.now();
         let mut noted: Vec<_> = std::mem::take(&mut self.errors)
@@ -364,9 +394,19 @@ impl<'a> Pulling<'a> {
             .map(|e| (e, None))
             .collect();
         for (place, rejected) in delivered.rejected {
-            let sealed = sealer.seal_record(self.stream, &records[place])?;
+            let refused = Refused::Record(Box::new(records[place].clone()));
+            let sealed = sealer.seal_refused(self.stream, &refused)?;
             noted.push((rejection(rejected), Some(sealed)));
         }
+        for (place, rejected) in told.rejected {
+            let refused = Refused::Lead(Box::new(leads[place].clone()));
+            let sealed = sealer.seal_refused(self.stream, &refused)?;
+            noted.push((rejection(rejected), Some(sealed)));
+        }
+        let leads = leads.iter().zip(&told.outcomes);
+        let leads = leads
+            .filter(|(_, outcome)| was_taken(**outcome))
+            .map(|(lead, _)| lead.key.external_id.clone());
         let taken = taken(sealer, self.stream, &records, &delivered.outcomes)?;
         let resolved: Vec<String> = if self.has_errors {
             taken
@@ -374,6 +414,7 @@ impl<'a> Pulling<'a> {
                 .iter()
                 .map(|k| k.external_id.clone())
                 .chain(taken.deleted.clone())
+                .chain(leads)
                 .collect()
         } else {
             Vec::new()

@@ -43,6 +43,7 @@ pub(super) async fn fetch(
                 .records
                 .extend(page.records.into_iter().take(MAX_PAGE_RECORDS));
             event.directory.extend(page.directory);
+            event.leads.extend(page.leads);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jinke_sdk::{Connector, StreamSchema, directory::DIRECTORY};
+use jinke_sdk::{Connector, StreamSchema, directory::DIRECTORY, lead::LEAD};
 use jinke_store::lease;
 use jinke_types::Failure;
 
@@ -162,9 +162,11 @@ impl Work {
         }
         for schema in found {
             let chosen = wanted.is_empty() || wanted.contains(&schema.stream);
-            // Nobody has a list of departments to compare with but their own platform.
+            // Nobody has a list of departments to compare with but their own platform, and a lead
+            // that its source has no more stays here.
             let swept = self.run.kind == RunKind::Sweep;
-            if chosen && !(swept && schema.kind == DIRECTORY) {
+            let compared = ![DIRECTORY, LEAD].contains(&schema.kind.as_str());
+            if chosen && (!swept || compared) {
                 self.stream(&schema).await?;
             }
         }

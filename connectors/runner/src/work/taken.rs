@@ -21,8 +21,12 @@ pub(super) fn rejection(rejected: Rejected) -> NewError {
         column: String::new(),
         reason: rejected.reason,
         message: rejected.message,
-        record: None,
     }
+}
+
+/// Whether a record or lead was taken.
+pub(super) const fn was_taken(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Rejected | Outcome::Unspecified)
 }
 
 /// What is known of delivered records afterwards.
@@ -41,7 +45,7 @@ pub(super) fn taken(
 ) -> Result<Taken, Failure> {
     let mut last: BTreeMap<&str, &SourceRecord> = BTreeMap::new();
     for (record, outcome) in records.iter().zip(outcomes) {
-        if !matches!(outcome, Outcome::Rejected | Outcome::Unspecified) {
+        if was_taken(*outcome) {
             last.insert(&record.key.external_id, record);
         }
     }

@@ -340,6 +340,7 @@ impl Foreign {
             row_errors: (0..self.row_errors.load(Ordering::SeqCst))
                 .map(row_error)
                 .collect(),
+            leads: vec![],
             directory: vec![],
             cursor: Some(Cursor((number + 1).to_string())),
             progress: Progress {

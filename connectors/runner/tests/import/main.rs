@@ -2,11 +2,18 @@
 
 mod fake;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use fake::{Fault, Foreign, Service, Trip};
+use jinke_proto::jinke::pipeline::v1 as pipeline;
 use jinke_runner::{
-    Backoff, GrpcDoor, Import, ImportError, Report, SourceSpec, deliver::Door, import,
+    Backoff, GrpcDoor, Import, ImportError, LeadDoor, Report, SourceSpec, deliver::Door, files,
+    import,
 };
 use jinke_types::SeededEntropy;
 use tonic::{Code, Status};
@@ -19,6 +26,37 @@ fn quick() -> Backoff {
     }
 }
 
+/// A pipeline service that takes each lead once and refuses those without a phone.
+#[derive(Default)]
+struct Leads(Mutex<BTreeSet<String>>);
+
+#[async_trait]
+impl LeadDoor for Leads {
+    async fn ingest(
+        &self,
+        request: pipeline::IngestLeadsRequest,
+    ) -> Result<pipeline::IngestLeadsResponse, Status> {
+        use pipeline::ingest_leads_response::{Outcome, Result as Told};
+        let result = |row: pipeline::LeadRow| {
+            let lead = row.lead.unwrap_or_default();
+            let outcome = if lead.phones.is_empty() {
+                Outcome::Rejected
+            } else if self.0.lock().unwrap().insert(lead.external_id) {
+                Outcome::Created
+            } else {
+                Outcome::Unchanged
+            };
+            Told {
+                outcome: outcome.into(),
+                ..Told::default()
+            }
+        };
+        Ok(pipeline::IngestLeadsResponse {
+            results: request.rows.into_iter().map(result).collect(),
+        })
+    }
+}
+
 fn job(foreign: &Arc<Foreign>, resume: Option<&std::path::Path>) -> Import {
     Import {
         source: SourceSpec::new("erp"),
@@ -26,6 +64,7 @@ fn job(foreign: &Arc<Foreign>, resume: Option<&std::path::Path>) -> Import {
         digest: "digest".into(),
         resume_file: resume.map(Into::into),
         backoff: quick(),
+        leads: Arc::new(Leads::default()),
     }
 }
 
@@ -238,4 +277,39 @@ async fn the_door_speaks_for_any_transport() {
     let door = GrpcDoor::new(service.routes());
     let missing = door.get_source("sources/none".into()).await.unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_file_of_leads_goes_to_the_pipeline_and_makes_no_record() {
+    let (service, foreign) = (Service::default(), Foreign::new(&[("a", 1, 1)]));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("leads.csv");
+    let rows: String = (0..700).map(|i| format!("{i},公司{i},1\n")).collect();
+    std::fs::write(
+        &path,
+        format!("编号,公司,手机\n{rows}x,没有电话,\n,没有编号,1\n"),
+    )
+    .unwrap();
+    let mapping =
+        "kind = 'lead'\nexternal_id = '编号'\n[lead]\ncompany = '公司'\nphones = '手机'\n";
+    let leads = Arc::new(Leads::default());
+    let job = async || {
+        let mapping = files::Mapping::from_toml(mapping).unwrap();
+        let input = files::FileInput::new(&path, mapping);
+        let opened = files::open("expo", vec![input]).await.unwrap();
+        Import {
+            source: SourceSpec::new("expo"),
+            connector: opened.connector,
+            digest: opened.digest,
+            leads: leads.clone(),
+            ..self::job(&foreign, None)
+        }
+    };
+    let report = run(&service, job().await).await.unwrap();
+    assert_eq!((report.counts.created, report.counts.rejected), (700, 1));
+    assert_eq!(report.row_error_count, 1);
+    assert_eq!(report.rejected[0].external_id, "x");
+    let again = run(&service, job().await).await.unwrap();
+    assert_eq!((again.counts.created, again.counts.unchanged), (0, 700));
+    assert_eq!(service.stored().len(), 0);
 }

@@ -1,23 +1,31 @@
 //! Callbacks over real sockets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jinke_proto::jinke::connector::v1 as pb;
 use jinke_runner::{callbacks, rpc::outbound};
 use jinke_sdk::CallbackEvent;
+use jinke_store::counter;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::Notify,
 };
 
 use crate::world::{TOKEN, World, on_each, record, until, viewer};
 
 async fn listen(world: &World) -> SocketAddr {
+    // A busy machine may take its time.
+    listen_within(world, Duration::from_secs(60)).await
+}
+
+async fn listen_within(world: &World, answer: Duration) -> SocketAddr {
     let (listener, address) = callbacks::bind("127.0.0.1:0").await.unwrap();
     let bounds = callbacks::Bounds {
         body_bytes: 10_000,
         concurrent: 2,
         read: Duration::from_secs(2),
+        answer,
     };
     tokio::spawn(callbacks::serve(world.api.core.clone(), listener, bounds));
     address
@@ -152,6 +160,56 @@ async fn strangers_learn_nothing_and_hold_up_nobody() {
             until(async || (ask(address, &third).await.0 == want).then_some(())).await;
         }
         drop(silent);
+    })
+    .await;
+}
+
+/// A database that hangs may not make the platform wait: it hears in time that its event was not
+/// taken, and repeats it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_is_answered_while_the_database_hangs() {
+    on_each(async |db| {
+        let world = World::over(&db);
+        world.connect().await;
+        let address = listen_within(&world, Duration::from_millis(300)).await;
+        let event = CallbackEvent {
+            key: "1".to_owned(),
+            topic: "changed".to_owned(),
+            ..CallbackEvent::default()
+        };
+        let body = serde_json::to_string(&[event]).unwrap();
+        let call = post("/callbacks/demo", TOKEN, &body);
+        // Somebody holds what an event needs: the writer of SQLite, a row of PostgreSQL.
+        let (held, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let holder = tokio::spawn({
+            let (db, held, release) = (db.clone(), held.clone(), release.clone());
+            async move {
+                db.write(async |mut tx| {
+                    counter::take(&mut tx, "events/demo", 1).await?;
+                    held.notify_one();
+                    release.notified().await;
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            }
+        });
+        held.notified().await;
+        assert_eq!(ask(address, &call).await.0, 503);
+        assert!(!holder.is_finished(), "the database hangs still");
+        release.notify_one();
+        holder.await.unwrap();
+        // Repeated, it is taken, once.
+        let patient = listen(&world).await;
+        for _ in 0..2 {
+            assert_eq!(ask(patient, &call).await.0, 200);
+        }
+        let request = pb::ListCallbackEventsRequest {
+            parent: "connections/demo".to_owned(),
+            ..pb::ListCallbackEventsRequest::default()
+        };
+        let found = outbound::list_events(world.api.clone(), viewer(), request).await;
+        assert_eq!(found.unwrap().callback_events.len(), 1);
     })
     .await;
 }

@@ -3,7 +3,9 @@
 
 mod callbacks;
 mod configure;
+mod kingdee;
 mod leading;
+mod leads;
 mod middle;
 mod outbound;
 mod recipients;

@@ -2,6 +2,7 @@
 
 mod customers;
 mod directory;
+mod leads;
 mod system;
 
 use std::{
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 
 pub use customers::FakeDoor;
 pub use directory::FakeDirectory;
+pub use leads::FakeLeads;
 pub use system::{Demo, State, TOKEN, record, system};
 
 /// The service over one database.
@@ -35,6 +37,7 @@ pub struct World {
     pub api: Api,
     pub door: FakeDoor,
     pub directory: FakeDirectory,
+    pub leads: FakeLeads,
     pub system: Arc<Mutex<State>>,
     pub name: String,
     tasks: Vec<JoinHandle<()>>,
@@ -65,14 +68,15 @@ pub fn limits() -> Limits {
 
 /// A replica over a database; those over one share its keys.
 pub fn replica(db: &Database, ring: &Arc<KeyRing>, door: &FakeDoor, clock: Arc<dyn Clock>) -> Api {
-    replica_with(db, ring, (door, &FakeDirectory::default()), clock)
+    let (directory, leads) = Default::default();
+    replica_with(db, ring, (door, &directory, &leads), clock)
 }
 
-/// The same, with a directory to look at.
+/// The same, with a directory and leads to look at.
 fn replica_with(
     db: &Database,
     ring: &Arc<KeyRing>,
-    (door, directory): (&FakeDoor, &FakeDirectory),
+    (door, directory, leads): (&FakeDoor, &FakeDirectory, &FakeLeads),
     clock: Arc<dyn Clock>,
 ) -> Api {
     let mut all = kinds();
@@ -96,6 +100,7 @@ fn replica_with(
         registry: Registry::new(all, vec![std::env::temp_dir()]),
         limits: limits(),
         door: Arc::new(door.clone()),
+        leads: Arc::new(leads.clone()),
         directory: Some(Arc::new(directory.clone())),
         numbers: Numbers::unregistered().unwrap(),
         shutdown: Shutdown::new(),
@@ -123,12 +128,14 @@ impl World {
         let ring = Arc::new(KeyRing::in_memory(&OsEntropy));
         let door = FakeDoor::default();
         let directory = FakeDirectory::default();
-        let api = replica_with(db, &ring, (&door, &directory), clock);
+        let leads = FakeLeads::default();
+        let api = replica_with(db, &ring, (&door, &directory, &leads), clock);
         let name = format!("{:?}-{}", db.engine(), api.core.holder());
         Self {
             api,
             door,
             directory,
+            leads,
             system: system(&name),
             name,
             tasks: Vec::new(),

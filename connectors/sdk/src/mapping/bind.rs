@@ -180,6 +180,10 @@ impl Mapping {
             option(&mut r.valid_from, f);
             option(&mut r.valid_to, f);
         }
+        if let Some(lead) = &mut self.lead {
+            lead.single().into_iter().for_each(|it| option(it, f));
+            lead.several().into_iter().for_each(|it| fields(it, f));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Proposing a mapping from Chinese and English headers, for a person to correct.
 
+mod lead;
 mod words;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,9 @@ enum Role {
     Subject,
     Direction,
     Employee,
+    Interest,
+    Channel,
+    Campaign,
 }
 
 /// Whether a header names something personal, which therefore is no id.
@@ -128,6 +132,7 @@ pub fn guess(headers: &[String]) -> Guess {
         open: Vec::new(),
     };
     match document {
+        Some((RowKind::Lead, header)) => guess.lead(header, &first, &values),
         Some((kind, header)) => guess.document(kind, header, &first, &values),
         None => guess.parties(&first, values),
     }
@@ -334,5 +339,6 @@ fn blank(kind: RowKind) -> Mapping {
         transaction: None,
         interaction: None,
         relationship: None,
+        lead: None,
     }
 }

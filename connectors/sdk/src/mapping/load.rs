@@ -10,8 +10,8 @@ use serde::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Field, Fields, MAX_CONTACTS, MAX_MAPPING_BYTES, MAX_VALUES, Mapping, RowKind, ValueMapping,
-    guess::is_personal_header,
+    Field, Fields, LeadMapping, MAX_CONTACTS, MAX_MAPPING_BYTES, MAX_VALUES, Mapping, RowKind,
+    ValueMapping, Whole, guess::is_personal_header,
 };
 
 /// One step of a path into a mapping: a key, or an index of a list.
@@ -141,7 +141,7 @@ impl Mapping {
     /// A kind needs its own section and takes no other.
     fn sections(&self) -> Result<(), Fault> {
         let kind = self.kind;
-        let expected: [(&'static str, bool, bool); 6] = [
+        let expected: [(&'static str, bool, bool); 7] = [
             (
                 "transaction",
                 kind.is_transaction(),
@@ -157,7 +157,12 @@ impl Mapping {
                 kind == RowKind::Relationship,
                 self.relationship.is_some(),
             ),
-            ("party", !kind.is_party(), self.party.is_some()),
+            ("lead", kind == RowKind::Lead, self.lead.is_some()),
+            (
+                "party",
+                !kind.is_party() && kind != RowKind::Lead,
+                self.party.is_some(),
+            ),
             ("values", kind.is_party(), !self.values.is_empty()),
             (
                 "contacts",
@@ -185,6 +190,36 @@ impl Mapping {
                 path: vec![Key("person_when")],
                 why: "only stands with the kind organization".to_owned(),
             });
+        }
+        if let Some(lead) = &self.lead {
+            return self.lead_fault(lead);
+        }
+        Ok(())
+    }
+
+    fn lead_fault(&self, lead: &LeadMapping) -> Result<(), Fault> {
+        let fault = |path: &[Step], why: &str| {
+            let (path, why) = (path.to_vec(), why.to_owned());
+            Err(Fault { path, why })
+        };
+        if lead.company.is_none() && lead.person_name.is_none() {
+            return fault(&[Key("lead")], "needs `company` or `person_name`");
+        }
+        if self.completeness == Whole::Partial {
+            let why = "must be full: what a row leaves blank, the lead does not have";
+            return fault(&[Key("completeness")], why);
+        }
+        let columns = self.external_id.0.iter().enumerate();
+        for (i, column) in columns.filter_map(|(i, f)| Some((i, f.column_name()?))) {
+            let key = super::header_key(column);
+            let mut personal = lead.personal();
+            if personal.any(|c| super::header_key(c) == key) || is_personal_header(column) {
+                return fault(
+                    &[Key("external_id"), At(i)],
+                    "must not be a name, phone or email of a person: external ids are stored in \
+                     the clear; number the rows in a column of their own",
+                );
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use jinke_types::{Failure, SourceRecord};
 use super::{Mapping, Output, RowReader};
 use crate::{
     connector::{Location, RowError},
+    lead::Lead,
     row::Row,
 };
 
@@ -27,6 +28,8 @@ pub struct PreviewRow {
     pub location: Location,
     /// The records it yields.
     pub records: Vec<SourceRecord>,
+    /// The lead it is.
+    pub leads: Vec<Lead>,
     /// What could not be read of it.
     pub errors: Vec<RowError>,
 }
@@ -62,6 +65,7 @@ impl Mapping {
             shown.push(PreviewRow {
                 location,
                 records: out.records,
+                leads: out.leads,
                 errors: out.errors,
             });
         }

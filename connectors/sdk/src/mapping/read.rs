@@ -1,17 +1,19 @@
 //! Reading rows into source records by a bound mapping.
 
 mod activity;
+mod lead;
 mod party;
+mod version;
 
 use std::collections::{HashSet, VecDeque};
 
 use chrono::Timelike;
-use jinke_types::{Body, Completeness, RecordKey, SourceRecord, Timestamp};
-use rust_decimal::Decimal;
+use jinke_types::{Body, SourceRecord, Timestamp};
 
-use super::{Bound, Condition, Field, Fields, MAX_ID_BYTES, RowKind, Whole};
+use super::{Bound, Condition, Field, Fields, MAX_ID_BYTES, RowKind};
 use crate::{
     connector::{Effect, RowError},
+    lead::Lead,
     parse::{self, Unreadable},
     row::{Cell, Row},
 };
@@ -27,6 +29,8 @@ const MAX_SEEN: usize = 1_000_000;
 pub struct Output {
     /// Records in the order of the rows; an organization comes before its contacts.
     pub records: Vec<SourceRecord>,
+    /// Leads in the order of the rows.
+    pub leads: Vec<Lead>,
     /// What could not be read.
     pub errors: Vec<RowError>,
 }
@@ -151,6 +155,11 @@ impl RowReader {
         let kind = self.bound.mapping.kind;
         if kind.is_party() {
             at.party(&self.source, &id);
+            return;
+        }
+        if kind == RowKind::Lead {
+            let lead = at.lead(&self.source, id);
+            at.out.leads.extend(lead);
             return;
         }
         let body = if let Some(kind) = kind.interaction() {
@@ -425,47 +434,6 @@ impl At<'_> {
                 }
                 _ => false,
             })
-    }
-
-    /// A record around `body`, with its version and state.
-    fn record(&mut self, source: &str, id: String, body: Body) -> Option<SourceRecord> {
-        let mapping = &self.bound.mapping;
-        let mut source_revision = None;
-        if let Some(field) = &mapping.revision
-            && let Some(text) = self.text(field, Effect::RowSkipped)
-        {
-            let number = parse::number(&text).and_then(|n| {
-                let whole = if n.fract() == Decimal::ZERO {
-                    i64::try_from(n).ok()
-                } else {
-                    None
-                };
-                whole.ok_or(Unreadable("is no whole number"))
-            });
-            source_revision = Some(self.keep(field.column_name(), Effect::RowSkipped, number)?);
-        }
-        let mut update_time = None;
-        if let Some(field) = &mapping.update_time {
-            let before = self.out.errors.len();
-            update_time = self.moment(field, Effect::RowSkipped);
-            if self.out.errors.len() > before {
-                return None;
-            }
-        }
-        let deleted = mapping.deleted.as_ref().is_some_and(|c| self.holds(c));
-        let completeness = match mapping.completeness {
-            Whole::Full => Completeness::Full,
-            Whole::Partial => Completeness::Partial,
-        };
-        let key = RecordKey::new(source, id);
-        Some(SourceRecord {
-            key,
-            source_revision,
-            update_time,
-            completeness,
-            deleted,
-            body,
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod activity;
 mod guessed;
+mod leads;
 
 use jinke_sdk::{Cell, Effect, Location, Mapping, Output, Row, RowReader};
 use jinke_types::{

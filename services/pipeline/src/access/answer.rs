@@ -48,6 +48,8 @@ nothing_to_hide!(
     pb::GetFirstTouchResponse,
     // Times, states and whom it went to; never what was said.
     pb::ListFiringsResponse,
+    // Names of leads and what became of rows.
+    pb::IngestLeadsResponse,
 );
 
 /// Messages that only hold others.

@@ -116,6 +116,7 @@ fn every_classed_field_is_masked() {
                     WatchPipelineChangesResponse,
                     Lead,
                     BatchCreateLeadsResponse,
+                    IngestLeadsResponse,
                     ListLeadsResponse,
                     ConvertLeadResponse,
                     GetFirstTouchResponse,

@@ -7,8 +7,11 @@ use super::{
     pb,
 };
 use crate::{
-    domain::{FirstTouch, Lead, LeadPrivate, etag},
-    engine::leads::{LeadUpdate, NewLead},
+    domain::{FirstTouch, Lead, LeadPrivate, LeadRow, Stated, etag},
+    engine::{
+        ingest::{Arrived, Taken},
+        leads::{LeadUpdate, NewLead},
+    },
 };
 
 /// Fields an update may name.
@@ -104,7 +107,52 @@ pub fn new_lead(check: &mut Check, path: &str, l: pb::Lead) -> Option<NewLead> {
         },
         owner: owner?,
         org_unit: org_unit?,
+        row: None,
     })
+}
+
+/// A row that a connector brings.
+pub fn lead_row(check: &mut Check, row: pb::LeadRow) -> Option<Arrived> {
+    let (l, deleted) = (row.lead.unwrap_or_default(), row.deleted);
+    for (field, found) in [("lead.owner", &l.owner), ("lead.customer", &l.customer)] {
+        if !found.is_empty() {
+            check.wrong::<()>(field, "is found out, and not stated by a row");
+        }
+    }
+    if l.source.is_empty() && l.external_id.is_empty() {
+        return check.wrong("lead.external_id", "is required");
+    }
+    let time = optional_time(check, "source_update_time", row.source_update_time);
+    // Of a deletion only the key counts: its source may have forgotten all else.
+    let new = if deleted {
+        let foreign = check.foreign("lead.", &l.source, &l.external_id);
+        NewLead {
+            lead: Lead {
+                foreign: foreign?,
+                ..Lead::default()
+            },
+            ..NewLead::default()
+        }
+    } else {
+        new_lead(check, "lead.", l)?
+    };
+    let row = LeadRow {
+        revision: row.source_revision,
+        time: time?,
+        stated: Stated::of(&new.lead),
+    };
+    Some(Arrived { new, row, deleted })
+}
+
+/// What became of a row, on its way out.
+pub const fn outcome(taken: &Taken) -> pb::ingest_leads_response::Outcome {
+    use pb::ingest_leads_response::Outcome;
+    match taken {
+        Taken::Created(_) => Outcome::Created,
+        Taken::Updated(_) => Outcome::Updated,
+        Taken::Unchanged(_) => Outcome::Unchanged,
+        Taken::Superseded(_) => Outcome::Superseded,
+    }
 }
 
 /// What an update says. The customer is left to the handler, which asks who holds it.

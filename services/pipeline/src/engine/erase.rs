@@ -18,7 +18,7 @@ use crate::{
         CUSTOMER_ERASED, OpportunityPrivate, TaskPrivate, change, lead_state, moved, outcome,
         task_state,
     },
-    store::{activities, attached, leads, opportunities, tasks, timers},
+    store::{activities, attached, lead_rows, leads, opportunities, tasks, timers},
 };
 
 /// Who did it: this service, as it follows the customer feed.
@@ -110,10 +110,14 @@ impl Core {
         let now = self.now();
         lead.private = None;
         lead.erase_time = lead.erase_time.or(Some(now));
+        lead_rows::remove(tx, id).await?;
         if extent == Extent::Customer {
             lead.company.clear();
             lead.uscc.clear();
-            lead.foreign = None;
+            // Its row may come again, and must not bring back who it was.
+            if let Some((source, external_id)) = lead.foreign.take() {
+                lead_rows::bar(tx, &self.ring, (&source, &external_id), now).await?;
+            }
             if matches!(lead.state, lead_state::NEW | lead_state::QUALIFIED) {
                 lead.state = lead_state::DISQUALIFIED;
                 lead.state_time = now;

@@ -6,7 +6,7 @@ use jinke_types::{Code, Failure};
 use super::{By, Core, log, number};
 use crate::{
     access::Viewer,
-    domain::{Lead, LeadPrivate, Money, change, check_etag, lead_state, match_result},
+    domain::{Lead, LeadPrivate, LeadRow, Money, change, check_etag, lead_state, match_result},
     error,
     outside::Found,
     store::{crosswalk, leads},
@@ -36,6 +36,8 @@ pub struct NewLead {
     pub owner: String,
     /// Org unit named by the caller; empty: decide.
     pub org_unit: String,
+    /// The row it is, of a lead that a connector brings.
+    pub row: Option<LeadRow>,
 }
 
 /// What a change of a lead says; what is none stays.
@@ -173,6 +175,9 @@ impl Core {
                 core.decide_owner(tx, by.viewer, &mut lead, &look, &new.owner, &new.org_unit)
                     .await?;
                 let lead = core.put_lead(tx, lead, change::CREATED).await?;
+                if let Some(row) = &new.row {
+                    core.put_row(tx, lead.id, row).await?;
+                }
                 let name = leads::place(lead.id);
                 core.complete(tx, by.request, name, lead.revision).await?;
                 Ok((lead.id, false))
@@ -416,7 +421,8 @@ fn taken(stated: &Lead, look: &Look) -> Lead {
     }
 }
 
-fn exists() -> Failure {
+/// `ALREADY_EXISTS` for a foreign key whose lead the caller does not see.
+pub(super) fn exists() -> Failure {
     Failure::new(
         Code::AlreadyExists,
         "ALREADY_EXISTS",

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, leads, rules};
+use super::{Api, ingest, leads, rules};
 use crate::convert::pb::{self, lead_service_server::LeadService};
 
 #[tonic::async_trait]
@@ -19,6 +19,13 @@ impl LeadService for Api {
         request: Request<pb::BatchCreateLeadsRequest>,
     ) -> Result<Response<pb::BatchCreateLeadsResponse>, Status> {
         self.answer(request, leads::batch_create).await
+    }
+
+    async fn ingest_leads(
+        &self,
+        request: Request<pb::IngestLeadsRequest>,
+    ) -> Result<Response<pb::IngestLeadsResponse>, Status> {
+        self.answer(request, ingest::ingest).await
     }
 
     async fn get_lead(

@@ -35,7 +35,8 @@ pub(super) async fn visible(api: &Api, viewer: &Viewer, id: i64) -> Result<Lead,
         .ok_or_else(|| Failure::not_found(leads::place(id)))
 }
 
-fn counted(api: &Api, lead: &Lead) {
+/// Counts a lead that was taken in.
+pub(super) fn counted(api: &Api, lead: &Lead) {
     let label = match lead.match_result {
         1 => "known",
         2 => "unsure",
@@ -46,7 +47,7 @@ fn counted(api: &Api, lead: &Lead) {
 }
 
 /// The unit a caller names must be one of his.
-fn allowed(viewer: &Viewer, new: &NewLead) -> Result<(), Failure> {
+pub(super) fn allowed(viewer: &Viewer, new: &NewLead) -> Result<(), Failure> {
     if new.org_unit.is_empty() {
         return Ok(());
     }
@@ -132,10 +133,6 @@ async fn one(
         },
         Err(failure) => Err(failure),
     };
-    use jinke_types::Code::PermissionDenied;
-    use jinke_types::Code::{
-        Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound,
-    };
     match taken {
         Ok((lead, existing)) => {
             if !existing {
@@ -147,32 +144,39 @@ async fn one(
                 existing,
             })
         }
-        // What is wrong with one lead is told of it; what is wrong with the house ends the call.
-        Err(f)
-            if matches!(
-                f.code,
-                InvalidArgument
-                    | NotFound
-                    | AlreadyExists
-                    | PermissionDenied
-                    | FailedPrecondition
-                    | Aborted
-            ) =>
-        {
-            let status = jinke_kit::status(f);
-            let error = rpc::Status {
-                code: i32::from(status.code()),
-                message: status.message().to_owned(),
-                details: Vec::new(),
-            };
-            Ok(pb::batch_create_leads_response::Result {
-                lead: None,
-                error: Some(error),
-                existing: false,
-            })
-        }
-        Err(failure) => Err(failure),
+        Err(failure) => Ok(pb::batch_create_leads_response::Result {
+            lead: None,
+            error: Some(told(failure)?),
+            existing: false,
+        }),
     }
+}
+
+/// What is wrong with one lead is told of it; what is wrong with the house ends the call.
+pub(super) fn told(failure: Failure) -> Result<rpc::Status, Failure> {
+    use jinke_types::Code::{
+        Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied,
+    };
+    if !matches!(
+        failure.code,
+        InvalidArgument
+            | NotFound
+            | AlreadyExists
+            | PermissionDenied
+            | FailedPrecondition
+            | Aborted
+    ) {
+        return Err(failure);
+    }
+    let status = jinke_kit::status(failure);
+    // The details header of a gRPC status is an encoded google.rpc.Status.
+    Ok(
+        prost::Message::decode(status.details()).unwrap_or_else(|_| rpc::Status {
+            code: i32::from(status.code()),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        }),
+    )
 }
 
 /// `GetLead`.

@@ -7,6 +7,7 @@ mod follow;
 mod hostile;
 mod hostile_rest;
 mod house;
+mod ingest;
 mod moves;
 mod outside;
 mod scopes;

@@ -5,11 +5,12 @@ use std::{
     io::BufWriter,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
 use jinke_runner::{
-    Backoff, GrpcDoor, Import, ImportError, Report, SourceSpec,
+    Backoff, GrpcDoor, Import, ImportError, PipelineDoor, Report, SourceSpec,
     files::{self, FileInput, Guess, Mapping, Preview, guess_file, mapping_file},
     import as run_import,
 };
@@ -119,6 +120,7 @@ pub async fn import(global: &Global, args: ImportArgs, printer: &mut Printer<'_>
         digest: opened.digest,
         resume_file,
         backoff: Backoff::default(),
+        leads: Arc::new(PipelineDoor::new(peer.clone())),
     };
     let mut progress = ImportProgress::new(&job.source.id);
     let door = GrpcDoor::new(peer);
@@ -270,7 +272,8 @@ fn show_preview(
             .iter()
             .map(|r| {
                 serde_json::json!({
-                    "location": r.location, "records": r.records, "errors": r.errors,
+                    "location": r.location, "records": r.records, "leads": r.leads,
+                    "errors": r.errors,
                 })
             })
             .collect();
@@ -293,6 +296,14 @@ fn show_preview(
                 record.key.to_string(),
                 kind(record).to_owned(),
                 values(record),
+            ]);
+        }
+        for lead in &row.leads {
+            table.row([
+                row.location.row.to_string(),
+                lead.key.to_string(),
+                "线索 lead".to_owned(),
+                stated(&lead.stated),
             ]);
         }
         for error in &row.errors {
@@ -328,6 +339,32 @@ const fn kind(record: &SourceRecord) -> &'static str {
         Body::Transaction(_) => "交易 transaction",
         Body::Interaction(_) => "互动 interaction",
     }
+}
+
+/// What a lead says, in the order of its columns.
+fn stated(s: &files::Stated) -> String {
+    let estimate = s.estimate.as_ref();
+    let estimate = estimate.map(|m| format!("{} {}", m.currency, m.amount));
+    [
+        ("company", s.company.clone()),
+        ("person_name", s.person_name.clone()),
+        ("title", s.title.clone()),
+        ("phones", s.phones.join("、")),
+        ("emails", s.emails.join("、")),
+        ("uscc", s.uscc.clone()),
+        ("region", s.region.clone()),
+        ("interest", s.interest.clone()),
+        ("remark", s.remark.clone()),
+        ("estimate", estimate.unwrap_or_default()),
+        ("channel", s.channel.clone()),
+        ("campaign", s.campaign.clone()),
+        ("time", s.time.map(|t| t.to_rfc3339()).unwrap_or_default()),
+    ]
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+    .map(|(name, text)| format!("{name}={text}"))
+    .collect::<Vec<_>>()
+    .join("; ")
 }
 
 fn values(record: &SourceRecord) -> String {

@@ -1,7 +1,7 @@
 //! Records as a mapping reads them, masked where they are classed.
 
 use jinke_proto::jinke::{connector::v1 as pb, r#type::v1::FieldClass as PbClass};
-use jinke_sdk::{Page, directory::DirectoryEntry};
+use jinke_sdk::{Lead, Page, directory::DirectoryEntry};
 use jinke_types::{
     Body, Datum, FieldClass, FieldMask, InteractionKind, PartyKind, SourceRecord, TransactionKind,
     Value, class_of,
@@ -9,7 +9,7 @@ use jinke_types::{
 
 use super::{count, time};
 
-/// A preview: its records masked, departments and members as records.
+/// A preview: its records masked; leads, departments and members as records.
 pub fn preview(page: &Page, schema: pb::Stream, mask: &FieldMask) -> pb::PreviewMappingResponse {
     let entries = page.directory.iter();
     let entries = entries.filter_map(|entry| entry_preview(entry, mask));
@@ -34,6 +34,7 @@ pub fn preview(page: &Page, schema: pb::Stream, mask: &FieldMask) -> pb::Preview
             .records
             .iter()
             .map(|r| record(r, mask))
+            .chain(page.leads.iter().map(|l| lead(l, mask)))
             .chain(entries)
             .collect(),
         errors: errors.collect(),
@@ -152,6 +153,41 @@ pub fn record(record: &SourceRecord, mask: &FieldMask) -> pb::PreviewRecord {
         deleted: record.deleted,
         source_update_time: time(record.update_time),
         values,
+    }
+}
+
+/// A lead as a mapping reads it, masked.
+pub fn lead(lead: &Lead, mask: &FieldMask) -> pb::PreviewRecord {
+    use FieldClass::{Contact, PersonName, Public, Remark, SalesAmount};
+    let s = &lead.stated;
+    let estimate = s.estimate.as_ref();
+    let estimate = estimate.map(|m| format!("{} {}", m.amount, m.currency));
+    let time = s.time.map(|t| t.to_rfc3339());
+    let all = [
+        ("company", s.company.clone(), Public),
+        ("person_name", s.person_name.clone(), PersonName),
+        ("title", s.title.clone(), PersonName),
+        ("phones", s.phones.join("、"), Contact),
+        ("emails", s.emails.join("、"), Contact),
+        ("uscc", s.uscc.clone(), Public),
+        ("region", s.region.clone(), Public),
+        ("interest", s.interest.clone(), Remark),
+        ("remark", s.remark.clone(), Remark),
+        ("estimate", estimate.unwrap_or_default(), SalesAmount),
+        ("channel", s.channel.clone(), Public),
+        ("campaign", s.campaign.clone(), Public),
+        ("time", time.unwrap_or_default(), Public),
+    ];
+    pb::PreviewRecord {
+        external_id: lead.key.external_id.clone(),
+        kind: jinke_sdk::lead::LEAD.to_owned(),
+        deleted: lead.deleted,
+        source_update_time: super::time(lead.update_time),
+        values: all
+            .into_iter()
+            .filter(|(_, text, _)| !text.is_empty())
+            .map(|(name, text, class)| shown(name, text, class, mask))
+            .collect(),
     }
 }
 

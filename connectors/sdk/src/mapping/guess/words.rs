@@ -3,9 +3,10 @@
 use jinke_types::attribute as a;
 
 use super::Role::{
-    self, Address, Amount, City, ContactEmail, ContactKey, ContactName, ContactPhone, ContactTitle,
-    Content, Currency, CustomerId, Direction, District, DocumentId, Employee, LineAmount, Person,
-    Product, Province, Quantity, Remark, Status, Subject, Time, Unit, UpdateTime, Val,
+    self, Address, Amount, Campaign, Channel, City, ContactEmail, ContactKey, ContactName,
+    ContactPhone, ContactTitle, Content, Currency, CustomerId, Direction, District, DocumentId,
+    Employee, Interest, LineAmount, Person, Product, Province, Quantity, Remark, Status, Subject,
+    Time, Unit, UpdateTime, Val,
 };
 use crate::mapping::RowKind;
 
@@ -54,6 +55,10 @@ pub(super) const WORDS: &[(Role, &str)] = &[
     (
         DocumentId(RowKind::Visit),
         "拜访编号 拜访id visitid visit_id",
+    ),
+    (
+        DocumentId(RowKind::Lead),
+        "线索编号 线索id 线索号 线索编码 leadid lead_id leadno lead_no",
     ),
     (
         Val(a::NAME, ""),
@@ -210,4 +215,13 @@ pub(super) const WORDS: &[(Role, &str)] = &[
         Employee,
         "员工 员工id 员工账号 接待人 跟进人 employee staff agent",
     ),
+    (
+        Interest,
+        "需求 意向 意向产品 感兴趣的产品 咨询内容 interest requirement",
+    ),
+    (
+        Channel,
+        "渠道 来源渠道 线索来源 channel leadsource lead_source",
+    ),
+    (Campaign, "活动 市场活动 展会 campaign event"),
 ];

@@ -26,7 +26,7 @@ impl At<'_> {
         let party = self.party_key(source)?;
         let time = self.required_moment(&mapping.time)?;
         let amount = match &mapping.amount {
-            Some(field) => self.money(field)?,
+            Some(field) => self.money(field, Effect::RowSkipped)?,
             None => None,
         };
         let number = self.optional_text(mapping.number.as_ref());
@@ -83,7 +83,7 @@ impl At<'_> {
         };
         let amount = match &mapping.amount {
             None => None,
-            Some(field) => match self.money(field) {
+            Some(field) => match self.money(field, Effect::RowSkipped) {
                 Some(amount) => amount,
                 None => return false,
             },
@@ -195,14 +195,14 @@ impl At<'_> {
         time
     }
 
-    /// `None` when it cannot be read, `Some(None)` when blank.
+    /// `None` when it cannot be read, which then has this effect; `Some(None)` when blank.
     #[expect(
         clippy::option_option,
         reason = "unreadable, blank and an amount are three things"
     )]
-    fn money(&mut self, field: &Field) -> Option<Option<Money>> {
+    pub(super) fn money(&mut self, field: &Field, effect: Effect) -> Option<Option<Money>> {
         let before = self.out.errors.len();
-        let Some(text) = self.text(field, Effect::RowSkipped) else {
+        let Some(text) = self.text(field, effect) else {
             return if self.out.errors.len() > before {
                 None
             } else {
@@ -211,14 +211,14 @@ impl At<'_> {
         };
         let column = field.column_name();
         let read = parse::amount(&text, self.bound.mapping.wan);
-        let amount = self.keep(column, Effect::RowSkipped, read)?;
+        let amount = self.keep(column, effect, read)?;
         let bound = self.bound;
         let named = match &bound.mapping.currency {
             None => None,
-            Some(field) => match self.text(field, Effect::RowSkipped) {
+            Some(field) => match self.text(field, effect) {
                 Some(text) => {
                     let read = parse::currency(&text);
-                    Some(self.keep(field.column_name(), Effect::RowSkipped, read)?)
+                    Some(self.keep(field.column_name(), effect, read)?)
                 }
                 None if self.out.errors.len() > before => return None,
                 None => None,
@@ -227,7 +227,7 @@ impl At<'_> {
         let currency = match (named, amount.currency) {
             (Some(named), Some(mark)) if named != mark => {
                 let clash = Err(Unreadable("carries the mark of another currency"));
-                return self.keep(column, Effect::RowSkipped, clash);
+                return self.keep(column, effect, clash);
             }
             (Some(named), _) => named,
             (None, mark) => mark.unwrap_or("CNY").to_owned(),
