@@ -134,6 +134,7 @@ fn bare(body: &pb::source_record::Body) -> Body {
             amount: None,
             lines: Vec::new(),
             text: String::new(),
+            employee: String::new(),
         }),
         B::Interaction(_) => Body::Interaction(Interaction {
             kind: InteractionKind::Message,
