@@ -209,13 +209,7 @@ fn telling_first(columns: &[Cells]) -> Vec<usize> {
 }
 
 /// The keys of a row, the most telling first.
-fn of_row(
-    columns: &[Cells],
-    order: &[usize],
-    more: &[Vec<usize>],
-    row: usize,
-    out: &mut Vec<u64>,
-) {
+fn of_row(columns: &[Cells], order: &[usize], more: &[Vec<usize>], row: usize, out: &mut Vec<u64>) {
     out.clear();
     for (i, list) in more.iter().enumerate() {
         let value = |c: &usize| columns[*c].of_row[row];

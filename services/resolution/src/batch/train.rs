@@ -212,6 +212,10 @@ const CROWDED: f64 = 2.0;
 /// At most this share of pairs that share what a thing is called do so by chance, where few do:
 /// in a table of one column nothing else could tell, and learning would come to rest in doubt.
 const CHANCE: f64 = 0.25;
+/// The same where sources are free of duplicates, so that the best of several partners is taken.
+const CHANCE_IN_LINK: f64 = 0.12;
+/// The same of names of organizations, which somebody registers.
+const CHANCE_OF_NAMES: f64 = 0.06;
 /// From so many matches among them on.
 const ENOUGH: f64 = 200.0;
 
@@ -454,12 +458,16 @@ impl Learning<'_> {
                     }
                 }
                 for (c, told) in self.trusted.iter().enumerate() {
-                    if self.comparer.columns[c].semantic == Semantic::PersonName {
-                        continue;
-                    }
+                    let chance = match self.comparer.columns[c].semantic {
+                        // People share names.
+                        Semantic::PersonName => continue,
+                        Semantic::OrgName => CHANCE_OF_NAMES,
+                        _ if self.surroundings.is_link() => CHANCE_IN_LINK,
+                        _ => CHANCE,
+                    };
                     for (rest, seen) in rest[c].iter_mut().zip(&seen[c]) {
                         for l in told {
-                            rest[*l] = rest[*l].min(seen[*l] * CHANCE);
+                            rest[*l] = rest[*l].min(seen[*l] * chance);
                         }
                     }
                 }

@@ -81,6 +81,11 @@ impl<'a> Surroundings<'a> {
         }
     }
 
+    /// Whether sources are free of duplicates.
+    pub(super) fn is_link(&self) -> bool {
+        self.source.is_some()
+    }
+
     /// Side and pattern of each kind.
     pub(super) fn kinds(&self) -> &[(u8, Pattern)] {
         &self.kinds
