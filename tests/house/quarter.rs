@@ -1,7 +1,8 @@
 //! One customer's year: records arrive, a lead goes to the owner of the customer it is, becomes an
 //! opportunity, is won after ten days; orders come from the ERP; value, tier and funnel change. A
 //! quarter passes without an order: one warning, one task, one owner. The customer orders again and
-//! leaves once more: one more of each. In one process on both engines and in a process for each
+//! leaves once more: one more of each, which a merge made by mistake ends and its unmerge brings back.
+//! In one process on both engines and in a process for each
 //! service, all of which go by a clock that the test moves.
 
 use std::{path::Path, time::Duration};
@@ -10,7 +11,10 @@ use jinke_kit::client::Credential;
 use jinke_proto::{
     google::r#type::{Date, Money},
     jinke::{
-        customer::v1::{PartyKind, SourceRecord, Transaction, source_record::Body, transaction},
+        customer::v1::{
+            MergeCustomersRequest, PartyKind, SourceRecord, Transaction, UnmergeCustomerRequest,
+            source_record::Body, transaction,
+        },
         pipeline::v1 as pb,
         reporting::v1::{
             ChurnEpisode, EvaluateChurnRequest, EvaluateChurnResponse, GetCustomerInsightRequest,
@@ -392,12 +396,55 @@ async fn come_back(doors: &Doors, clock: &mut TestClock) {
     assert_eq!(episodes[0].state(), churn_episode::State::Recovered);
 }
 
+/// A steward takes a customer that has just ordered for it, and puts that right: the warning ends and
+/// goes on, with the task it has.
+async fn mistake(doors: &Doors, clock: &mut TestClock, customer: &str) {
+    clock.pass_days(1).expect("a day passes");
+    let mut hands = doors.again().await;
+    let before = (hands.episodes().await, hands.retention_tasks().await);
+    let values = vec![text("name", "成都锦江茶业有限公司")];
+    let other = party("erp", "C2", PartyKind::Organization, values);
+    let other = ingest(&mut hands.api, vec![other]).await.remove(0);
+    let mut order = order("SO-4", 9_000, clock);
+    if let Some(Body::Transaction(t)) = &mut order.body {
+        t.party = Some(key("erp", "C2"));
+    }
+    ingest(&mut hands.api, vec![order]).await;
+    let mine = format!("customer = \"{customer}\"");
+    let merge = MergeCustomersRequest {
+        customer: customer.to_owned(),
+        other_customer: other,
+        ..MergeCustomersRequest::default()
+    };
+    let merged = hands.api.customers.merge_customers(merge).await;
+    merged.expect("merged");
+    hands.becomes("order_count", &mine, "4").await;
+    let done = hands.evaluate().await;
+    assert_eq!((done.opened, done.recovered, done.open), (0, 1, 0));
+    let part = UnmergeCustomerRequest {
+        name: customer.to_owned(),
+        records: vec![key("erp", "C2")],
+        ..UnmergeCustomerRequest::default()
+    };
+    let parted = hands.api.customers.unmerge_customer(part).await;
+    parted.expect("parted");
+    hands.becomes("order_count", &mine, "3").await;
+    let done = hands.evaluate().await;
+    assert_eq!((done.opened, done.reopened, done.open), (0, 1, 1));
+    assert_eq!(done.tasks, 0);
+    let after = (hands.episodes().await, hands.retention_tasks().await);
+    assert_eq!(after.0[0].state(), churn_episode::State::Open);
+    assert_eq!(after.0[0].name, before.0[0].name);
+    assert_eq!(after.1.len(), before.1.len());
+}
+
 async fn year(doors: Doors, mut clock: TestClock) {
     let customer = sell(&doors, &mut clock).await;
     supply(&doors, &clock, &customer).await;
     leave(&doors, &mut clock, &customer, 0).await;
     come_back(&doors, &mut clock).await;
     leave(&doors, &mut clock, &customer, 1).await;
+    mistake(&doors, &mut clock, &customer).await;
     doors.end().await;
 }
 

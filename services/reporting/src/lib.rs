@@ -169,6 +169,10 @@ impl Service for Reporting {
     }
 }
 
+/// How often it is looked whether insights are to be published; the interval itself is kept in the
+/// database, so that a restart neither forgets it nor begins it anew.
+const LOOK: Duration = Duration::from_secs(600);
+
 /// Evaluates churn and publishes insights at their intervals.
 async fn rounds(api: Api, minutes: (u64, u64), shutdown: Shutdown) -> Result<(), Failure> {
     let every = |minutes: u64| (minutes > 0).then(|| Duration::from_secs(minutes * 60));
@@ -185,14 +189,14 @@ async fn rounds(api: Api, minutes: (u64, u64), shutdown: Shutdown) -> Result<(),
         }
     };
     let tags = async {
-        let Some(pause) = every(minutes.1) else {
+        let Some(every) = every(minutes.1) else {
             return;
         };
         loop {
-            tokio::time::sleep(pause).await;
-            if let Err(e) = publish::publish(&api.core, &api.outside, false).await {
+            if let Err(e) = publish::when_due(&api.core, &api.outside, every).await {
                 tracing::warn!(error = %e, "insights were not published");
             }
+            tokio::time::sleep(every.min(LOOK)).await;
         }
     };
     let _ = shutdown

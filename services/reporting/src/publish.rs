@@ -4,15 +4,19 @@
 //! an unmerge; the customer service keeps who set it and when. Only tags with the two prefixes are
 //! touched.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use jinke_types::{Failure, RowScope};
 
-use crate::{calendar::Period, core::Core, facts::Frame, measures::Context, outside::Outside};
+use crate::{
+    calendar::Period, core::Core, facts::Frame, measures::Context, outside::Outside, store::rounds,
+};
 
 /// What the tags begin with: grade, lifecycle stage.
 pub const PREFIXES: [&str; 2] = ["等级:", "阶段:"];
+/// Under which name the time of the last round is kept.
+const ROUND: &str = "publish_time";
 /// Calls at a time.
 const PARALLEL: usize = 8;
 
@@ -77,6 +81,31 @@ pub async fn publish(
         }
     }
     Ok((done, frame))
+}
+
+/// Publishes when that was not done for so long; whether it did. A new installation begins to count
+/// with the first call. When several replicas do it at the same time, the later finds nothing to do.
+///
+/// # Errors
+/// As [`publish`]; it is then due at the next call.
+pub async fn when_due(
+    core: &Core,
+    outside: &Arc<dyn Outside>,
+    every: Duration,
+) -> Result<bool, Failure> {
+    let now = core.clock.now();
+    let last = core
+        .db
+        .write(async |mut tx| rounds::begun(&mut tx, ROUND, now).await)
+        .await?;
+    if now < last.plus(every) {
+        return Ok(false);
+    }
+    publish(core, outside, false).await?;
+    core.db
+        .write(async |mut tx| rounds::done(&mut tx, ROUND, now).await)
+        .await?;
+    Ok(true)
 }
 
 /// Customers looked at, and (customer, tag, set or take back), removals of a customer first.

@@ -6,7 +6,7 @@
 //! | [`project`], [`dimensions`] | the effect of a page of changes on the star; products and persons |
 //! | [`directory`] | users and org units as identity has them |
 //! | [`load`] | a frame for one caller |
-//! | [`segments`], [`episodes`], [`reports`] | what people and the service keep beside the star |
+//! | [`segments`], [`episodes`], [`reports`], [`rounds`] | what people and the service keep beside the star |
 
 pub mod dimensions;
 pub mod directory;
@@ -15,6 +15,7 @@ pub mod load;
 pub mod project;
 pub mod projection;
 pub mod reports;
+pub mod rounds;
 pub mod segments;
 
 use jinke_store::{Database, Migrations, args};

@@ -85,6 +85,7 @@ fn period(dice: &Dice) -> Period {
 fn every_measure_equals_the_oracle() {
     let mut known = std::collections::BTreeMap::new();
     let mut scored = BTreeSet::new();
+    let mut bare = 0;
     for seed in 0..HISTORIES {
         let dice = Dice::new(seed ^ 0xA5A5);
         let (frame, p, period) = (frame(seed), parameters(&dice), period(&dice));
@@ -114,6 +115,12 @@ fn every_measure_equals_the_oracle() {
                 oracle.stage(place),
                 "history {seed}"
             );
+            assert_eq!(
+                profile.window_orders,
+                oracle.window_orders(place),
+                "history {seed}"
+            );
+            bare += u64::from(profile.rfm.is_none() && profile.window_orders > 0);
             if !p.counts(frame.customers[place as usize].person) {
                 continue;
             }
@@ -139,6 +146,7 @@ fn every_measure_equals_the_oracle() {
             );
         }
     }
+    assert!(bare > 0, "nobody has orders without amounts alone");
     // Every score was given, by quantiles and by fixed limits.
     assert_eq!(scored.len(), 30, "{scored:?}");
     // A test whose answers are all empty would prove nothing.

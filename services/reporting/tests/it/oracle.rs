@@ -146,6 +146,13 @@ impl Oracle<'_> {
         last.is_some_and(|last| months_later(last, self.p.dormant_months) <= eve)
     }
 
+    /// Orders of a customer in the window of RFM, whether they have amounts or not.
+    pub fn window_orders(&self, customer: u32) -> i64 {
+        let start = months_later(self.end, -self.p.rfm_months);
+        let days = self.orders(customer).into_iter().map(|t| self.day(t.time));
+        days.filter(|day| *day > start && *day <= self.end).count() as i64
+    }
+
     /// Recency, frequency, monetary of a customer, when it has them.
     fn rfm(&self, customer: u32) -> Option<(i64, i64, i128)> {
         let start = months_later(self.end, -self.p.rfm_months);

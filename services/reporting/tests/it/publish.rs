@@ -193,3 +193,32 @@ async fn a_customer_that_went_is_passed_over_and_a_failure_is_told() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_comes_when_it_is_due_also_after_a_restart() {
+    on_each_engine(34, async |house| {
+        let day = Duration::from_secs(86_400);
+        let outside: Arc<dyn Outside> = house.tasks.clone();
+        let due = async || {
+            publish::when_due(&house.api.core, &outside, day)
+                .await
+                .unwrap()
+        };
+        // The first look begins to count; half a day later it is not due yet.
+        assert!(!due().await);
+        house.clock.advance(day / 2);
+        assert!(!due().await);
+        assert!(house.tasks.1.lock().unwrap().is_empty());
+        house.clock.advance(day / 2);
+        // One that fails is due again at once.
+        let broken: Arc<dyn Outside> = Arc::new(Broken(Code::Unavailable));
+        let failed = publish::when_due(&house.api.core, &broken, day).await;
+        assert_eq!(failed.unwrap_err().code, Code::Unavailable);
+        assert!(due().await);
+        assert!(!land(&house).await.is_empty());
+        assert!(!due().await);
+        house.clock.advance(day);
+        assert!(due().await);
+    })
+    .await;
+}

@@ -411,3 +411,61 @@ async fn who_is_no_member_is_told_which_condition_fails() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_ahead_is_asked_about_the_time_to_come() {
+    on_each_engine(46, async |house| {
+        let today = {
+            let now = jinke_types::Clock::now(&*house.clock);
+            day(now)
+        };
+        let window = async |measures: &[&str], start, end| {
+            let request = pb::QueryMetricsRequest {
+                measures: measures.iter().map(|m| (*m).to_owned()).collect(),
+                start_date: start,
+                end_date: end,
+                ..pb::QueryMetricsRequest::default()
+            };
+            let answer = ask(&house, request).await;
+            let total = &answer.totals[0];
+            (read(&total.start_date), read(&total.end_date))
+        };
+        let year = |from: NaiveDate| from.with_year(from.year() + 1).unwrap() - Days::new(1);
+        let past = today.with_year(today.year() - 1).unwrap() + Days::new(1);
+        assert_eq!(
+            window(&["forecast_amount"], None, None).await,
+            (today, year(today))
+        );
+        for measures in [&["net_revenue"][..], &["forecast_amount", "win_rate"]] {
+            assert_eq!(
+                window(measures, None, None).await,
+                (past, today),
+                "{measures:?}"
+            );
+        }
+        // What is given holds.
+        let (from, to) = (date(2026, 9, 1), date(2026, 12, 31));
+        let given = (read(&Some(from)), read(&Some(to)));
+        assert_eq!(
+            window(&["forecast_amount"], Some(from), Some(to)).await,
+            given
+        );
+        assert_eq!(
+            window(&["forecast_amount"], None, Some(to)).await,
+            (today, given.1)
+        );
+        let open_end = window(&["forecast_amount"], Some(from), None).await;
+        assert_eq!(open_end, (given.0, year(given.0)));
+        // The rows behind it are of the same time.
+        let request = pb::ListMetricRowsRequest {
+            measure: "forecast_amount".to_owned(),
+            ..pb::ListMetricRowsRequest::default()
+        };
+        let rows = house.analytics("admin").list_metric_rows(request).await;
+        assert_eq!(rows.unwrap().into_inner().basis.unwrap().as_of, {
+            let end = year(today);
+            Some(date(end.year(), end.month() as i32, end.day() as i32))
+        });
+    })
+    .await;
+}

@@ -2,6 +2,7 @@
 
 mod fresh;
 mod sample_import;
+mod sample_insights;
 mod sample_pipeline;
 mod summary;
 
@@ -20,7 +21,7 @@ use jinke_kit::{
     tls::{ClientTls, ServerTls},
 };
 use jinke_runner::simulate::Simulation;
-use jinke_types::{Code, Failure, SystemClock};
+use jinke_types::{Clock as _, Code, Failure, SystemClock};
 
 use super::{Global, Outcome, config::ConfigArgs};
 use crate::{
@@ -194,13 +195,22 @@ async fn samples(
     let clock = std::sync::Arc::new(SystemClock);
     let peer = jinke_kit::client::connect(endpoint, Credential::Key(key), tls.as_ref(), clock)?;
     let samples = sample_import::import(&peer, folder, args.sample_companies).await?;
+    let imported = SystemClock.now();
     let seeded = sample_pipeline::seed(&peer).await?;
+    let published = sample_insights::publish(&peer, imported).await?;
     printer.line("")?;
     printer.line(format!(
         "示例销售数据 sample sales       商机 opportunities {}，线索 leads {}，任务 tasks {}；\
          看漏斗 see the funnel: jinke pipeline board",
         seeded.opportunities, seeded.leads, seeded.tasks
     ))?;
+    if let Some(published) = published {
+        printer.line(format!(
+            "等级与生命周期已写回客户 grade and lifecycle written back  客户 customers {}，\
+             新增标签 tags set {}，收回 taken back {}",
+            published.customers, published.added, published.removed
+        ))?;
+    }
     summary::print(&peer, data_dir, &samples.imported, printer).await?;
     Ok(samples.simulations)
 }

@@ -60,8 +60,15 @@ pub(super) fn show(c: &pb::Customer, printer: &mut Printer<'_>) -> Result<(), Fa
         ))?;
     }
     if !c.tags.is_empty() {
-        let tags: Vec<_> = c.tags.iter().map(|t| text::clean(&t.tag)).collect();
-        printer.line(format!("标签 tags: {}", tags.join(", ")))?;
+        printer.line("标签 tags:")?;
+        for tag in &c.tags {
+            printer.line(format!(
+                "  {}  {} {}",
+                text::clean(&tag.tag),
+                text::clean(&tag.creator),
+                text::time(tag.create_time.as_ref())
+            ))?;
+        }
     }
     if !c.hidden_classes.is_empty() {
         let classes = text::classes(c.hidden_classes());
