@@ -57,6 +57,7 @@ test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder 
 	d="$$JINKE_RIGS"; [ -f "$$d/tryton.sh" ] || d="$$d/rigs"; \
 	  export JINKE_RIGS="$$(cd "$$d" && pwd)"; cargo test -p jinke-tryton --features rigs --test rigs && \
   cargo test -p jinke-runner --features rigs --test service a_real_tryton && \
+  tests/with-sdks.sh cargo test -p jinke-runner --features rigs --test service the_sdks_call && \
   cargo test -p jinke-suite --features rigs --test cli two_real_servers && \
 	  for c in wecom dingtalk kingdee sap; do tests/with-sdks.sh cargo test -p jinke-$$c --features rigs --test rigs || exit 1; done
 

@@ -9,11 +9,14 @@
 //! | `stopped` | whoever holds the resolver's lock or leads a connection may sleep |
 //! | `histories` | two replicas behave like one; without the resolver's lock they are caught |
 //! | `upgrade` | replacing each process under load fails no call |
+//! | `leads` | a list of leads reaches their owners, in one process and in one for each service |
 //! | `sales` | leads, opportunities and tasks stand at the right customer through merge and unmerge |
 //! | `erased` | an erased customer leaves reporting's numbers and pipeline's board, and says nothing any more |
 //! | `sides` | random histories through customer, pipeline and reporting: all is on the right side |
 //! | `quarter` | from a record to a lost quarter: a lead, a win, orders, values, one warning, one task |
 //! | `reminders` | a reminder reaches the member of the chat platform who the user is, once |
+//! | `oa` | an OA form reads a masked customer with one HTTPS GET, as docs/oa.md says |
+//! | `restore` | a backup of separate processes under load, restored elsewhere, as docs/operations.md says |
 //! | `tidy` | the dependency rules of docs/ARCHITECTURE.md hold, from `cargo metadata` and the sources |
 //! | `contract` | the descriptor set keeps the conventions of the contract |
 
@@ -24,11 +27,15 @@ mod erased;
 mod faults;
 mod flow;
 mod histories;
+mod leads;
 mod load;
+mod oa;
+mod pages;
 mod pulls;
 mod quarter;
 mod records;
 mod reminders;
+mod restore;
 mod runs;
 mod sales;
 mod services;

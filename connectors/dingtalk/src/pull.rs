@@ -1,5 +1,6 @@
 //! The connector: rounds over CRM rows and members, single rows, sweeps.
 
+mod gone;
 mod members;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::{
     callback::Calls,
     channel::Channel,
     config::{self, DingtalkConfig, MAX_PAGE_ROWS},
-    crm::{self, CONTACT_OF, Reader},
+    crm::{self, Reader},
     directory::is_id,
     fields::Form,
     message::Messages,
@@ -194,6 +195,12 @@ impl DingtalkConnector {
             }
             got => got?,
         };
+        // Tokens are theirs; a ring of them would be walked for ever.
+        if let Some(next) = &got.next
+            && !pull.tokens.insert(hash(&[next.as_bytes()]))
+        {
+            return Err(unreadable("the pages lead back to an earlier one"));
+        }
         let drift = crm::drift(&got.rows);
         if !drift.readable("instanceId") {
             return Err(unreadable("CRM rows have no ids that can be read"));
@@ -270,69 +277,6 @@ impl DingtalkConnector {
         Ok(Some(page))
     }
 
-    /// Ids of all rows of a stream.
-    async fn ids(&self, stream: &Stream) -> Result<BTreeSet<String>, PullError> {
-        let mut ids = BTreeSet::new();
-        let mut token: Option<String> = None;
-        let mut seen = BTreeSet::new();
-        loop {
-            let got = self
-                .rows(stream, token.as_deref(), self.config.page_rows)
-                .await?;
-            for row in &got.rows {
-                let id = row
-                    .get("instanceId")
-                    .and_then(Value::as_str)
-                    .filter(|id| is_id(id));
-                ids.insert(
-                    id.ok_or_else(|| unreadable("a CRM row has no id"))?
-                        .to_owned(),
-                );
-            }
-            sweep::bounded(&ids)?;
-            token = got.next;
-            match &token {
-                None => return Ok(ids),
-                Some(next) if !seen.insert(hash(&[next.as_bytes()])) => {
-                    return Err(unreadable("the pages lead back to an earlier one"));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    async fn gone(
-        &self,
-        stream: &'static Stream,
-        known: &dyn KnownRecords,
-        limit: SweepLimit,
-    ) -> Result<sweep::Swept, PullError> {
-        let present = self.ids(stream).await?;
-        // Rows may move between pages while they are listed, so what seems to be gone is looked
-        // for in a second list. It is read once, when first needed.
-        let again = tokio::sync::OnceCell::new();
-        let recheck = |some: Vec<String>| {
-            let (present, again) = (&present, &again);
-            async move {
-                let mut there = BTreeSet::new();
-                for id in some {
-                    // A link is there as long as its contact.
-                    let base = id.strip_suffix(CONTACT_OF).unwrap_or(&id);
-                    let found = present.contains(base)
-                        || again
-                            .get_or_try_init(|| self.ids(stream))
-                            .await?
-                            .contains(base);
-                    if found {
-                        there.insert(id);
-                    }
-                }
-                Ok(there)
-            }
-        };
-        sweep::compare(&self.config.source, &present, known, limit, recheck).await
-    }
-
     async fn crm_schema(&self, stream: &'static Stream) -> Result<StreamSchema, PullError> {
         let form = self.form(stream).await?;
         let got = self
@@ -377,6 +321,8 @@ struct Pull {
     place: Incremental,
     form: Option<Form>,
     number: u64,
+    /// Hashes of the tokens that led to a next page.
+    tokens: BTreeSet<u64>,
     first: bool,
     ended: bool,
 }
@@ -470,6 +416,7 @@ impl Connector for DingtalkConnector {
                 place,
                 form: None,
                 number: 0,
+                tokens: BTreeSet::new(),
                 first: true,
                 ended: false,
             })

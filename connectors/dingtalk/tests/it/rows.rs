@@ -1,7 +1,10 @@
 //! What CRM rows become.
 
 use jinke_dingtalk::{DingtalkConnector, simulator::OPERATOR};
-use jinke_sdk::{Connector as _, PullErrorKind, testing::pull};
+use jinke_sdk::{
+    Connector as _, PullErrorKind,
+    testing::{Fault, pull},
+};
 use jinke_types::{Body, Datum, PartyKind, SourceRecord};
 use serde_json::json;
 
@@ -185,4 +188,35 @@ async fn wrong_credentials_are_told_after_one_try() {
     assert_eq!(failure.reason, "FOREIGN_UNAUTHORIZED");
     assert_eq!(dingtalk.simulator.server().requests(), 1);
     assert!(!format!("{failure:?} {connector:?}").contains("wrong-one"));
+}
+
+/// Pages whose tokens lead round in a ring end the pull with a word, not never.
+#[tokio::test]
+async fn pages_that_lead_in_a_ring_are_told() {
+    let dingtalk = Dingtalk::start(30).await;
+    let connector = dingtalk.dingtalk();
+    for stream in ["customers", "contacts"] {
+        let whole = pull(&connector, stream, None).await;
+        assert_eq!(whole.error, None, "{stream}");
+        // The form first, then pages: empty ones, whose next is the one before.
+        let contacts = stream == "contacts";
+        dingtalk.simulator.server().script_every(move |n| {
+            let next = if n % 2 == 0 { "even" } else { "odd" };
+            let page = json!({"values": [], "hasMore": true, "nextToken": next});
+            let page = if contacts {
+                json!({"result": page})
+            } else {
+                page
+            };
+            (n > 1).then(|| Fault::Body(page.to_string().into_bytes()))
+        });
+        let ring = pull(&connector, stream, None);
+        let ring = tokio::time::timeout(std::time::Duration::from_secs(60), ring).await;
+        let error = ring.expect("it ends").error.expect("it is told");
+        assert_eq!(
+            error.failure.message, "the pages lead back to an earlier one",
+            "{stream}"
+        );
+        dingtalk.simulator.server().script([]);
+    }
 }

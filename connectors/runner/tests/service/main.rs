@@ -2,6 +2,8 @@
 //! service that do what a test says.
 
 mod callbacks;
+#[cfg(feature = "rigs")]
+mod callers;
 mod configure;
 mod kingdee;
 mod leading;
