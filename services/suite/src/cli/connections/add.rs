@@ -7,7 +7,7 @@ use jinke_proto::jinke::connector::v1 as pb;
 use jinke_types::{Code, Failure};
 use prost_types::{Struct, Value, value::Kind};
 
-use super::{argument, connector};
+use super::{args::connector, argument};
 use crate::cli::page::request_id;
 
 /// A file of settings or a mapping is at most this long.
