@@ -126,29 +126,14 @@ impl Home {
     pub fn serve(&self, args: &[&str]) -> Serving {
         // A suite that was killed leaves the file that says where it listened.
         let _ = fs::remove_file(self.data().join("endpoint"));
-        let log = fs::File::create(self.path("log")).unwrap();
-        let mut child = self
-            .command(JINKE)
-            .args([
-                "run",
-                "--listen",
-                "127.0.0.1:0",
-                "--set",
-                "metrics.listen=127.0.0.1:0",
-            ])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let (sender, stdout) = channel();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let mut serving = Serving { child, stdout };
+        let run = [
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "metrics.listen=127.0.0.1:0",
+        ];
+        let mut serving = self.start(&[&run, args].concat(), "log");
         let begun = Instant::now();
         while !self.jinke(&["whoami"]).out.contains("jinke-cli") {
             let ended = serving.child.try_wait().unwrap();
@@ -163,6 +148,27 @@ impl Home {
         serving
     }
 
+    /// Starts a command that goes on until it is stopped; what it writes to standard error is in
+    /// the file `log`.
+    pub fn start(&self, args: &[&str], log: &str) -> Serving {
+        let log = fs::File::create(self.path(log)).unwrap();
+        let mut child = self
+            .command(JINKE)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let (sender, stdout) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Serving { child, stdout }
+    }
+
     /// What the suite wrote to standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
@@ -171,11 +177,20 @@ impl Home {
 
 impl Serving {
     /// Sends SIGTERM and waits for the end.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.end_by("-TERM")
+    }
+
+    /// Does what Ctrl-C does, and waits for the end.
+    pub fn interrupt(self) -> ExitStatus {
+        self.end_by("-INT")
+    }
+
+    fn end_by(mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
-                .args(["-TERM", &pid])
+                .args([signal, &pid])
                 .status()
                 .unwrap()
                 .success()

@@ -14,3 +14,4 @@ mod resolve;
 mod rules;
 mod sales;
 mod samples;
+mod vendors;

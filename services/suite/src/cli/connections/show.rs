@@ -13,7 +13,9 @@ use crate::{
 const fn verification(found: pb::Verification) -> &'static str {
     match found {
         pb::Verification::RealServer => "真实系统 real server",
-        pb::Verification::OfficialSdk => "官方SDK official SDK",
+        pb::Verification::OfficialSdk => {
+            "官方SDK与模拟器一致 official SDK agrees with our simulator"
+        }
         pb::Verification::DocumentationOnly => "仅按文档 documentation only",
         pb::Verification::Unverified | pb::Verification::Unspecified => "未验证 unverified",
     }
