@@ -6,8 +6,10 @@ use jinke_resolution::batch::parallel::mix;
 pub struct Dice(u64);
 
 impl Dice {
+    /// Neighbouring seeds begin far apart: what follows is counted on from there, and the numbers
+    /// of one seed would else be those of the next, a little later.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(mix(seed))
     }
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(1);
