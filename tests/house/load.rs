@@ -122,11 +122,21 @@ async fn sender(
 
 /// Sends records `first` and following.
 pub async fn send(api: &mut Clients, first: u64, count: u64) -> Result<(), tonic::Status> {
+    send_within(api, first, count, ATTEMPT).await
+}
+
+/// The same, given up after this time.
+pub async fn send_within(
+    api: &mut Clients,
+    first: u64,
+    count: u64,
+    within: Duration,
+) -> Result<(), tonic::Status> {
     let mut request = Request::new(IngestSourceRecordsRequest {
         records: (first..first + count).map(|n| record(SEED, n)).collect(),
         ..IngestSourceRecordsRequest::default()
     });
-    request.set_timeout(ATTEMPT);
+    request.set_timeout(within);
     let answer = api.sources.ingest_source_records(request).await?;
     for result in answer.into_inner().results {
         assert!(
