@@ -132,18 +132,22 @@ def over_fetch(calls):
 
 
 def first_event(token, url):
-    """The first event with changes of a stream, as curl and the event stream's rules give it."""
+    """The first event with changes of a stream, as curl and the event stream's rules give it.
+
+    A stream ends after gateway.stream_seconds and is opened again, as browsers do.
+    """
     command = ["curl", "-sSN", "--max-time", "20", url, "-H", f"Authorization: Bearer {token}"]
-    stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in stream.stdout:
-            if line.startswith("data:"):
-                event = json.loads(line.removeprefix("data:"))
-                if event.get("changes"):
-                    return event
-    finally:
-        stream.kill()
-        stream.wait()
+    for _ in range(30):
+        stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            for line in stream.stdout:
+                if line.startswith("data:"):
+                    event = json.loads(line.removeprefix("data:"))
+                    if event.get("changes"):
+                        return event
+        finally:
+            stream.kill()
+            stream.wait()
     raise AssertionError("no event came")
 
 
