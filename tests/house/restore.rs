@@ -108,7 +108,7 @@ impl Others {
         }
     }
 
-    async fn lead(&mut self, company: &str) -> Lead {
+    async fn lead(&mut self, company: &str, request_id: &str) -> Lead {
         let request = CreateLeadRequest {
             lead: Some(Lead {
                 company: company.to_owned(),
@@ -120,7 +120,7 @@ impl Others {
                 }),
                 ..Lead::default()
             }),
-            request_id: company.to_owned(),
+            request_id: request_id.to_owned(),
             ..CreateLeadRequest::default()
         };
         let made = self.leads.create_lead(request).await;
@@ -196,7 +196,7 @@ async fn separate_processes_are_restored_elsewhere_as_the_page_says() {
     sources(&mut api).await;
     let mut others = Others::of(&house).await;
     others.connection().await;
-    let lead = others.lead("南昌清泉餐饮管理有限公司").await;
+    let lead = others.lead("南昌清泉餐饮管理有限公司", "before").await;
     others.reporting().await;
     let mut senders = Vec::new();
     for _ in 0..2 {
@@ -233,7 +233,7 @@ async fn separate_processes_are_restored_elsewhere_as_the_page_says() {
     };
     let kept = others.connector.get_connection(request).await;
     assert_eq!(kept.expect("it").into_inner().display_name, "消息");
-    others.lead("九江云锦纺织有限公司").await;
+    others.lead("九江云锦纺织有限公司", "after").await;
     others.reporting().await;
     // Whoever was answered after the cut asks again, and all is as if nothing had happened.
     let mut api: Clients = house.clients().await.expect("login");
