@@ -91,8 +91,9 @@ def main(endpoint, credentials, folder):
         }
     ).dropna()
     assert len(table) > 100, f"only {len(table)} orders were found in the sample"
-    # The last day but some, so that some orders lie behind it.
-    today = table.day.max() - pd.Timedelta(days=40)
+    # A day before the subsidiary's Kingdee, 320 days old, began: all orders up to it are in the file of
+    # the ERP, and many lie behind it.
+    today = table.day.max() - pd.Timedelta(days=325)
     table = table[table.day <= today]
     window = table[table.day > today - pd.DateOffset(months=12)]
     scores = pd.DataFrame(

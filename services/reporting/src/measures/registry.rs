@@ -177,10 +177,10 @@ measures! {
         parameters &["time_zone", "population"], dimensions &[],
         "customers known by the end of the period"
         "期末客户总数";
-    "field_coverage" "Field coverage" "字段完整率" v 1 Ratio Ratio class PLAIN
+    "field_coverage" "Field coverage" "字段完整率" v 2 Ratio Ratio class PLAIN
         parameters &["time_zone", "population"], dimensions &["field"],
-        "filled fields / fields, over name, USCC, phone, email, address, industry, size, owner, tag, contact"
-        "已填字段数 ÷ 应填字段数（名称、统一社会信用代码、电话、邮箱、地址、行业、规模、负责人、标签、联系人）";
+        "filled fields / fields, over name, USCC, phone, email, address, industry, size, owner, tag (but those of grade and stage), contact"
+        "已填字段数 ÷ 应填字段数（名称、统一社会信用代码、电话、邮箱、地址、行业、规模、负责人、标签（等级与阶段标签除外）、联系人）";
     "forecast_amount" "Forecast" "销售预测" v 1 Currency Sum class SALES_AMOUNT
         parameters &["currency", "rates", "population"], dimensions &["pipeline", "sales_owner", "org_unit", "person", "person_org_unit", "stage"],
         "Σ amount · probability of open opportunities that should close in the period"

@@ -23,6 +23,7 @@ use super::{directory, projection};
 use crate::{
     facts::{Customer, Frame, Source},
     measures::cohort::FIELDS,
+    publish::PREFIXES,
 };
 
 /// Rows read at a time.
@@ -339,7 +340,10 @@ impl Load {
 }
 
 fn put_value(customer: &mut Customer, attribute: &str, value: String) {
+    // What this service wrote back itself fills no field.
+    let ours = attribute == "tag" && PREFIXES.iter().any(|p| value.starts_with(p));
     if let Some(field) = FIELDS.iter().find(|f| **f == attribute)
+        && !ours
         && !customer.filled.contains(field)
     {
         customer.filled.push(field);

@@ -146,6 +146,24 @@ async fn tags_land_and_are_taken_back_and_others_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_back_makes_no_data_more_complete() {
+    on_each_engine(35, async |house| {
+        let one = *house.world.tags().keys().next().unwrap();
+        house.world.tag(one, "VIP", true);
+        house.settle().await;
+        let coverage = async || {
+            let answer = house.query("admin", &["field_coverage"], &["field"], "");
+            answer.await.unwrap().rows
+        };
+        let before = coverage().await;
+        assert!(run(&house, false).await.added > 0);
+        land(&house).await;
+        assert_eq!(coverage().await, before);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_sees_a_part_does_not_write_to_all() {
     on_each_engine(32, async |house| {
         for role in ["finance", "nobody"] {

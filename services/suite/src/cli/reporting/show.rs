@@ -281,8 +281,8 @@ pub(super) fn evaluated(
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     printer.line(format!(
-        "客户 customers {}，新增 opened {}，恢复 recovered {}，进行中 open {}，任务 tasks {}",
-        done.customers, done.opened, done.recovered, done.open, done.tasks
+        "客户 customers {}，新增 opened {}，恢复 recovered {}，重开 reopened {}，进行中 open {}，任务 tasks {}",
+        done.customers, done.opened, done.recovered, done.reopened, done.open, done.tasks
     ))
 }
 
@@ -297,7 +297,13 @@ pub(super) fn episodes(
     let mut table = Table::new(["预警 episode", "客户 customer", "任务 task", "原因 reasons"]);
     for e in &answer.episodes {
         let reasons: Vec<_> = e.reasons.iter().map(|r| r.text_zh.as_str()).collect();
-        table.row([e.name.as_str(), &e.customer, &e.task, &reasons.join("；")]);
+        // Of a customer that was merged the older episode speaks.
+        let name = if e.joined_to.is_empty() {
+            e.name.clone()
+        } else {
+            format!("{} → {}", e.name, e.joined_to)
+        };
+        table.row([name.as_str(), &e.customer, &e.task, &reasons.join("；")]);
     }
     printer.table(&table)
 }

@@ -8,7 +8,7 @@ use jinke_proto::jinke::reporting::v1::{
     self as pb, insight_service_client::InsightServiceClient,
     projection_service_client::ProjectionServiceClient,
 };
-use jinke_types::{Clock as _, Failure, SystemClock, Timestamp};
+use jinke_types::{Clock as _, Code, Failure, SystemClock, Timestamp};
 
 use crate::{cli::page::request_id, connect::Answer, progress::say};
 
@@ -16,9 +16,11 @@ use crate::{cli::page::request_id, connect::Answer, progress::say};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
+/// What is said when it takes too long.
+const LATER: &str = "等级稍后写回 grades are written back later (jinke metrics publish)";
 
 /// Waits until the projections know what was imported by then, and has the insights published. None
-/// when the projections took too long: the round of the day does it later.
+/// when that took too long: the round of the day does it later.
 ///
 /// # Errors
 /// What the server answered.
@@ -30,7 +32,7 @@ pub(super) async fn publish(
     let mut projections = ProjectionServiceClient::new(peer.clone());
     while !caught_up(&mut projections, imported.secs()).await? {
         if SystemClock.now() > begun.plus(PATIENCE) {
-            say("等级稍后写回 grades are written back later (jinke metrics publish)");
+            say(LATER);
             return Ok(None);
         }
         tokio::time::sleep(PAUSE).await;
@@ -39,11 +41,19 @@ pub(super) async fn publish(
         validate_only: false,
         request_id: request_id(),
     };
-    let answer = InsightServiceClient::new(peer.clone())
+    let published = InsightServiceClient::new(peer.clone())
         .publish_insights(request)
         .await
-        .answer()?;
-    Ok(Some(answer))
+        .answer();
+    match published {
+        Ok(answer) => Ok(Some(answer)),
+        // A slow machine: what was done stays, and the next round does the rest.
+        Err(failure) if failure.code == Code::DeadlineExceeded => {
+            say(LATER);
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Whether the serving projections found nothing new after this second in the feeds that insights are
