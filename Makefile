@@ -105,7 +105,7 @@ soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CA
 	cargo test --workspace --no-run
 	JINKE_SOAK=$${CASES:-500} JINKE_SEED=$${SEED:-} tests/with-postgres.sh cargo test -p jinke-customer -p jinke-pipeline -p jinke-tests -- --nocapture soak
 	JINKE_SOAK_KILLS=100 tests/with-postgres.sh cargo test -p jinke-reporting --test it killed_and_restarted
-	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 50
+	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke 200
 
 .PHONY: clean
 clean: ## Remove build output (not the data)
