@@ -139,10 +139,13 @@ async fn a_form_reads_a_masked_customer_as_the_page_says() {
     for (language, program, file) in [("python", "python3", "oa.py"), ("js", "node", "oa.mjs")] {
         let source = of(&found, language).remove(0);
         std::fs::write(dir.path().join(file), source).expect("a file");
-        match desk.run(program, &[file, "customers/1", PURPOSE]).await {
-            Some(ran) => assert_eq!(values(&String::from_utf8_lossy(&ran.stdout)), [got.clone()]),
-            None => println!("{program} is not here: {file} was left out"),
-        }
+        let Some(ran) = desk.run(program, &[file, "customers/1", PURPOSE]).await else {
+            // `make test` installs Python; a machine may have no Node.js.
+            assert_eq!(program, "node", "{program} is needed");
+            continue;
+        };
+        let told = values(&String::from_utf8_lossy(&ran.stdout));
+        assert!(told.len() == 1 && told[0] == got, "{program}: {told:#?}");
     }
     more_is_seen_with_another_role(&desk, &suite, &admin).await;
     errors_are_those_of_the_page(&page, &desk, &suite, &tls, &admin).await;

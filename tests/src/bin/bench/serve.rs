@@ -30,8 +30,9 @@ use jinke_proto::jinke::{
     },
     identity::v1::{
         CreateRoleBindingRequest, CreateServiceAccountKeyRequest, CreateServiceAccountRequest,
-        RoleBinding, ServiceAccount, access_service_client::AccessServiceClient,
-        identity_service_client::IdentityServiceClient,
+        ListAuditEventsRequest, RoleBinding, ServiceAccount,
+        access_service_client::AccessServiceClient, audit_event::Kind,
+        audit_service_client::AuditServiceClient, identity_service_client::IdentityServiceClient,
     },
 };
 use jinke_store::{Engine, testing::Place};
@@ -46,6 +47,8 @@ use calls::{Book, Getter, Mixed, MixedRest, Rest, RestGetter};
 
 /// Records of one call while filling.
 const BATCH: u64 = 1_000;
+/// The account that reads.
+const SALES: &str = "bench-sales";
 /// Callers that share one connection of gRPC.
 const CALLERS_PER_CONNECTION: usize = 8;
 /// The gateway's allowance is for one caller, and here one stands for many.
@@ -108,6 +111,8 @@ async fn unguarded(engine: Engine, records: u64, time: Duration, callers: usize)
     });
     let found = measure(each.collect(), time).await?;
     report(engine, "GetCustomer, no audit", &found, found.rate);
+    let noted = disclosures(&admin).await?;
+    ensure!(noted == 0, "{noted} reads stand in the audit trail");
     suite.kill().await?;
     place.remove().await;
     Ok(())
@@ -150,6 +155,10 @@ async fn one(engine: Engine, records: u64, time: Duration, callers: usize) -> Re
     });
     let found = measure(each.collect(), time).await?;
     report(engine, "GetCustomer, gRPC", &found, base);
+    ensure!(
+        disclosures(&admin).await? > 0,
+        "no read stands in the audit trail"
+    );
 
     let mut each = Vec::new();
     for _ in 0..callers {
@@ -234,7 +243,7 @@ async fn fill(admin: &Authed, records: u64) -> Result<Arc<Book>> {
 async fn sales(suite: &Suite, admin: &Authed) -> Result<String> {
     let mut identity = IdentityServiceClient::new(admin.clone());
     let request = CreateServiceAccountRequest {
-        service_account_id: "bench-sales".to_owned(),
+        service_account_id: SALES.to_owned(),
         service_account: Some(ServiceAccount::default()),
         ..CreateServiceAccountRequest::default()
     };
@@ -274,6 +283,32 @@ async fn sales(suite: &Suite, admin: &Authed) -> Result<String> {
         .await
         .context("a sales person cannot list customers")?;
     Ok(token)
+}
+
+/// How many reads of one customer by the sales person stand in the audit trail, as far as a page
+/// tells. Identity hears of them a moment later.
+async fn disclosures(admin: &Authed) -> Result<usize> {
+    let mut trail = AuditServiceClient::new(admin.clone());
+    let mut found = 0;
+    for _ in 0..50 {
+        let request = ListAuditEventsRequest {
+            caller: format!("serviceAccounts/{SALES}"),
+            method: "GetCustomer".to_owned(),
+            kind: Kind::Disclosure.into(),
+            ..ListAuditEventsRequest::default()
+        };
+        found = trail
+            .list_audit_events(request)
+            .await?
+            .into_inner()
+            .events
+            .len();
+        if found > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(found)
 }
 
 /// What a run showed. Times are sorted.
