@@ -193,7 +193,9 @@ fn sale(
 
 /// The code in a product's `rec_name`, which is `[code] name` where it has one.
 fn code_of(named: &str) -> &str {
-    let inner = named.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let inner = named
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
     inner.map_or("", |(code, _)| code)
 }
 
