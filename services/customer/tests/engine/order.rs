@@ -24,7 +24,7 @@ use crate::{attach::order, support::*};
 /// One step of a case.
 #[derive(Clone, Debug)]
 enum Step {
-    Record(SourceRecord),
+    Record(Box<SourceRecord>),
     Judge(NewJudgement),
 }
 
@@ -114,16 +114,12 @@ fn case(seed: u64) -> Vec<Step> {
     for n in 0..records {
         let versions = if n % 5 == 4 { 1 } else { 1 + chance.below(4) };
         for _ in 0..versions {
-            steps.push(Step::Record(version(&chance, n)));
+            steps.push(Step::Record(Box::new(version(&chance, n))));
         }
         if chance.once_in(3) {
             let amount = format!("{}.50", chance.below(1000));
-            steps.push(Step::Record(order(
-                &format!("erp/o{n}"),
-                1,
-                &key_of(n),
-                &amount,
-            )));
+            let order = order(&format!("erp/o{n}"), 1, &key_of(n), &amount);
+            steps.push(Step::Record(Box::new(order)));
         }
     }
     let some = |odd: bool| {
@@ -184,7 +180,7 @@ async fn feed(house: &House, mut engine: Engine, steps: &[Step], chance: &Chance
     let mut size = 1 + chance.below(12);
     for (i, step) in steps.iter().enumerate() {
         match step {
-            Step::Record(r) => batch.push(r.clone()),
+            Step::Record(r) => batch.push((**r).clone()),
             Step::Judge(j) => {
                 flush(&engine, &mut batch, chance).await;
                 engine
