@@ -66,9 +66,19 @@ impl Core {
             }
         };
         if arrived.deleted {
+            // Who does not see the lead does not learn which one it is either.
+            self.seen(by, id).await?;
             return Ok(Taken::Unchanged(Some(id)));
         }
         self.change_by_row(by, id, &arrived.row).await
+    }
+
+    /// A lead that the caller sees.
+    async fn seen(&self, by: &By<'_>, id: i64) -> Result<Lead, Failure> {
+        let mut reader = self.db.read().await?;
+        let sight = by.viewer.sight();
+        let found = leads::get(&mut reader, &self.ring, &sight, &[id]).await?;
+        found.into_iter().next().ok_or_else(exists)
     }
 
     /// Changes a lead by a version of its row.
@@ -122,13 +132,10 @@ impl Core {
         id: i64,
         row: &LeadRow,
     ) -> Result<Option<Look>, Failure> {
-        let (lead, before) = {
+        let lead = self.seen(by, id).await?;
+        let before = {
             let mut reader = self.db.read().await?;
-            let sight = by.viewer.sight();
-            let found = leads::get(&mut reader, &self.ring, &sight, &[id]).await?;
-            let lead = found.into_iter().next().ok_or_else(exists)?;
-            let before = lead_rows::get(&mut reader, &self.ring, id).await?;
-            (lead, before)
+            lead_rows::get(&mut reader, &self.ring, id).await?
         };
         let Some(before) = before else {
             return Ok(None);

@@ -305,6 +305,14 @@ async fn rows_stay_within_the_sight_of_who_brings_them_and_erased_ones_do_not_co
             let west = send(&house, "west", "", vec![of(unit)]).await;
             assert_eq!(west[0].outcome(), Outcome::Rejected, "{unit}");
         }
+        // A deletion does not tell either which lead it is.
+        let gone = pb::LeadRow {
+            deleted: true,
+            ..of("orgUnits/west")
+        };
+        let west = send(&house, "west", "", vec![gone]).await;
+        assert_eq!(west[0].outcome(), Outcome::Rejected);
+        assert_eq!(west[0].lead, "");
         // Erased: known by its key, and never filled again.
         let request = pb::EraseLeadRequest {
             name: name.clone(),
