@@ -65,26 +65,24 @@ impl Core {
                 }
             }
         };
-        if arrived.deleted {
-            // Who does not see the lead does not learn which one it is either.
-            self.seen(by, id).await?;
-            return Ok(Taken::Unchanged(Some(id)));
-        }
-        self.change_by_row(by, id, &arrived.row).await
+        self.take_known(by, id, &arrived.row, arrived.deleted).await
     }
 
-    /// A lead that the caller sees.
-    async fn seen(&self, by: &By<'_>, id: i64) -> Result<Lead, Failure> {
-        let mut reader = self.db.read().await?;
-        let sight = by.viewer.sight();
-        let found = leads::get(&mut reader, &self.ring, &sight, &[id]).await?;
-        found.into_iter().next().ok_or_else(exists)
-    }
-
-    /// Changes a lead by a version of its row.
-    async fn change_by_row(&self, by: &By<'_>, id: i64, row: &LeadRow) -> Result<Taken, Failure> {
+    /// Takes the row of a lead that is there. What a row does is done once whatever its request id, so
+    /// that a replay does it again; the id only tells another body under it.
+    async fn take_known(
+        &self,
+        by: &By<'_>,
+        id: i64,
+        row: &LeadRow,
+        deleted: bool,
+    ) -> Result<Taken, Failure> {
         let core = self;
-        let look = core.look_again(by, id, row).await?;
+        let look = if deleted {
+            None
+        } else {
+            core.look_again(by, id, row).await?
+        };
         core.db
             .write(async |mut tx| {
                 let tx = &mut tx;
@@ -92,36 +90,60 @@ impl Core {
                 if !by.viewer.sight().sees(&lead.org_unit, &lead.owner) {
                     return Err(exists());
                 }
-                if lead.private.is_none() || open(&lead).is_err() {
-                    return Ok(Taken::Unchanged(Some(id)));
-                }
-                let Some(before) = lead_rows::get(tx, &core.ring, id).await? else {
-                    // A person or another program made it under this key: from here on the rows are
-                    // compared with this one.
-                    core.put_row(tx, id, row).await?;
-                    return Ok(Taken::Unchanged(Some(id)));
-                };
-                if row.is_older_than(&before) {
-                    return Ok(Taken::Superseded(id));
-                }
-                if *row == before {
-                    return Ok(Taken::Unchanged(Some(id)));
-                }
-                let mut changed = lead.clone();
-                row.stated.change(&before.stated, &mut changed);
-                let done = if changed == lead {
+                let known = core.claim(tx, by.request, core.now()).await?.is_some();
+                let revision = lead.revision;
+                let done = if deleted {
                     Taken::Unchanged(Some(id))
                 } else {
-                    if let Some(look) = &look {
-                        core.found_by_row(tx, by, &mut changed, look).await?;
-                    }
-                    core.put_lead(tx, changed, change::UPDATED).await?;
-                    Taken::Updated(id)
+                    core.change_by_row(tx, by, lead, row, look.as_ref()).await?
                 };
-                core.put_row(tx, id, row).await?;
+                if !known {
+                    core.complete(tx, by.request, leads::place(id), revision)
+                        .await?;
+                }
                 Ok(done)
             })
             .await
+    }
+
+    /// Changes a lead by a version of its row.
+    async fn change_by_row(
+        &self,
+        tx: &mut Tx,
+        by: &By<'_>,
+        lead: Lead,
+        row: &LeadRow,
+        look: Option<&Look>,
+    ) -> Result<Taken, Failure> {
+        let id = lead.id;
+        if lead.private.is_none() || open(&lead).is_err() {
+            return Ok(Taken::Unchanged(Some(id)));
+        }
+        let Some(before) = lead_rows::get(tx, &self.ring, id).await? else {
+            // A person or another program made it under this key: from here on the rows are
+            // compared with this one.
+            self.put_row(tx, id, row).await?;
+            return Ok(Taken::Unchanged(Some(id)));
+        };
+        if row.is_older_than(&before) {
+            return Ok(Taken::Superseded(id));
+        }
+        if *row == before {
+            return Ok(Taken::Unchanged(Some(id)));
+        }
+        let mut changed = lead.clone();
+        row.stated.change(&before.stated, &mut changed);
+        let done = if changed == lead {
+            Taken::Unchanged(Some(id))
+        } else {
+            if let Some(look) = look {
+                self.found_by_row(tx, by, &mut changed, look).await?;
+            }
+            self.put_lead(tx, changed, change::UPDATED).await?;
+            Taken::Updated(id)
+        };
+        self.put_row(tx, id, row).await?;
+        Ok(done)
     }
 
     /// Looks for the customer again, when nobody knew him and the row names him otherwise now. This
@@ -132,10 +154,13 @@ impl Core {
         id: i64,
         row: &LeadRow,
     ) -> Result<Option<Look>, Failure> {
-        let lead = self.seen(by, id).await?;
-        let before = {
+        let (lead, before) = {
             let mut reader = self.db.read().await?;
-            lead_rows::get(&mut reader, &self.ring, id).await?
+            let sight = by.viewer.sight();
+            let found = leads::get(&mut reader, &self.ring, &sight, &[id]).await?;
+            let lead = found.into_iter().next().ok_or_else(exists)?;
+            let before = lead_rows::get(&mut reader, &self.ring, id).await?;
+            (lead, before)
         };
         let Some(before) = before else {
             return Ok(None);

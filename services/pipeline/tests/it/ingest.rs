@@ -292,6 +292,34 @@ async fn a_row_that_is_refused_says_why_and_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_is_never_used_for_two_bodies() {
+    on_each_engine(async |house: House| {
+        let first = row("1", "甲公司");
+        let later = changed(first.clone(), 60, |l| l.remark = "改".to_owned());
+        let made = send(&house, "admin", "first", vec![first]).await;
+        assert_eq!(made[0].outcome(), Outcome::Created);
+        // Of a lead that is to be made, and of one that is there.
+        let stolen = send(&house, "admin", "first", vec![later.clone()]).await;
+        assert_eq!(stolen[0].outcome(), Outcome::Rejected);
+        let name = made[0].lead.clone();
+        assert_ne!(get(&house, &name).await.remark, "改");
+        let taken = send(&house, "admin", "second", vec![later.clone()]).await;
+        assert_eq!(taken[0].outcome(), Outcome::Updated);
+        let gone = pb::LeadRow {
+            deleted: true,
+            ..later.clone()
+        };
+        let stolen = send(&house, "admin", "second", vec![gone]).await;
+        assert_eq!(stolen[0].outcome(), Outcome::Rejected);
+        // The same again changes nothing.
+        let again = send(&house, "admin", "second", vec![later]).await;
+        assert_eq!(again[0].outcome(), Outcome::Unchanged);
+        assert_eq!(get(&house, &name).await.remark, "改");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_stay_within_the_sight_of_who_brings_them_and_erased_ones_do_not_come_back() {
     on_each_engine(async |house: House| {
         let of = |unit: &'static str| {
