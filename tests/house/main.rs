@@ -8,6 +8,7 @@
 //! | `pulls` | any process or link may fail in the middle of a connector's run |
 //! | `stopped` | whoever holds the resolver's lock or leads a connection may sleep |
 //! | `histories` | two replicas behave like one; without the resolver's lock they are caught |
+//! | `unanswered` | a process killed between a change and its audit event leaves the change in the trail |
 //! | `upgrade` | replacing each process under load fails no call |
 //! | `leads` | a list of leads reaches their owners, in one process and in one for each service |
 //! | `sales` | leads, opportunities and tasks stand at the right customer through merge and unmerge |
@@ -42,4 +43,5 @@ mod services;
 mod sides;
 mod stopped;
 mod tidy;
+mod unanswered;
 mod upgrade;

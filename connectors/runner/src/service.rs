@@ -43,7 +43,7 @@ impl Service for Connectors {
         let db = Database::open(config.database(&ctx.data_dir), &MIGRATIONS).await?;
         db.write(async |mut tx| ring.check(&mut tx).await).await?;
         free_leases(&db).await?;
-        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock)));
+        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock), &*ctx.entropy));
         let core = Core::new(Parts {
             db: db.clone(),
             ring: ring.clone(),

@@ -120,7 +120,7 @@ impl Service for Customer {
         };
         let stopped = ctx.shutdown.child();
         let built = Built::new()
-            .audit(Arc::new(db.audit(Arc::clone(&clock))))
+            .audit(Arc::new(db.audit(Arc::clone(&clock), &*entropy)))
             .operations(db.operations(clock))
             .check(DatabaseAnswers(db.clone()))
             .task("operations", async move {

@@ -170,6 +170,7 @@ impl Gateway {
             deadline: None,
             traceparent: parts.headers.get("traceparent").cloned(),
             proven: std::sync::OnceLock::new(),
+            intent: std::sync::OnceLock::new(),
         });
         let from = address(&parts.headers, connection, this.config.forwarded_hops);
         let incoming = parts.headers.clone();

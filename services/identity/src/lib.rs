@@ -94,7 +94,8 @@ impl Service for Identity {
         if let Some(password) = bootstrap::run(&core).await? {
             announce(&core, &password);
         }
-        let log: Arc<dyn AuditLog> = Arc::new(db.audit(Arc::clone(&core.clock)));
+        let log: Arc<dyn AuditLog> =
+            Arc::new(db.audit(Arc::clone(&core.clock), &*core.vault.entropy));
         let chain = tasks::chain(
             Arc::clone(&core),
             Arc::clone(&log),

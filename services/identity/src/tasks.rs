@@ -56,7 +56,7 @@ pub(crate) async fn chain(
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let (clock, entropy) = (Arc::clone(&core.clock), Arc::clone(&core.vault.entropy));
+    let clock = Arc::clone(&core.clock);
     let deliver = move |deliveries| {
         let core = Arc::clone(&core);
         async move {
@@ -64,7 +64,7 @@ pub(crate) async fn chain(
             deliver_audit_events::take(&core, "identity", events).await
         }
     };
-    let work = ship_by("identity", log, metrics, clock, entropy, deliver);
+    let work = ship_by("identity", log, metrics, clock, deliver);
     shutdown.unless(work).await;
     Ok(())
 }

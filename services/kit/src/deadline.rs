@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
-use jinke_types::{Code, Failure};
+use jinke_types::{AuditIntent, Code, Failure};
 use tokio::time::Instant;
 
 tokio::task_local! {
@@ -31,6 +31,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// The `traceparent` the call came with, passed on where no tracer makes a new one.
     pub traceparent: Option<HeaderValue>,
+    /// What is left of it when the process dies after its change; set before its handler runs.
+    pub intent: OnceLock<Arc<AuditIntent>>,
     /// Whom a public method found to be calling; see [`crate::audit::name_caller`].
     pub proven: OnceLock<String>,
 }
@@ -52,7 +54,8 @@ impl Call {
 
     /// Runs `work` as part of this call. A handler that spawns a task wraps it in this.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        CALL.scope(self, work).await
+        let intent = self.intent.get().map(Arc::clone);
+        AuditIntent::scope_of(intent, CALL.scope(self, work)).await
     }
 
     /// Runs `work`, which does not wait, as part of this call.

@@ -131,7 +131,7 @@ impl Service for Pipeline {
             shutdown: ctx.shutdown.clone(),
             regrant,
         };
-        let audit = Arc::new(db.audit(Arc::clone(&core.clock)));
+        let audit = Arc::new(db.audit(Arc::clone(&core.clock), &*core.entropy));
         let built = Built::new().audit(audit).check(DatabaseAnswers(db));
         let built = tasks(built, &core, &ctx.shutdown, numbers, limits.poll);
         Ok(serve(built, &api, ctx.request_bytes))

@@ -111,7 +111,7 @@ impl Service for Reporting {
         let db = Database::open(config.database(&ctx.data_dir), &store::MIGRATIONS).await?;
         db.write(async |mut tx| ring.check(&mut tx).await).await?;
         let id = store::database_id(&db, &*ctx.entropy).await?;
-        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock)));
+        let audit = Arc::new(db.audit(Arc::clone(&ctx.clock), &*ctx.entropy));
         let core = Core::new(
             db.clone(),
             ring,

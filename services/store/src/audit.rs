@@ -5,15 +5,26 @@
 //! commit), so a hundred calls at a time cost little more than one. Sequences run from 1 without a
 //! gap and become visible in order, because the counter's row is held until the commit.
 //!
+//! A call whose answer is not known yet has an intent in the same database, written with its change
+//! and taken away with its event; see [`jinke_types::AuditIntent`] and [`intents`].
+//!
 //! What was delivered is deleted. At most [`MAX_BACKLOG`] events wait in the database and
 //! [`MAX_WAITING`] in memory; beyond that an event is refused, and with it the answer it is about.
 
+pub(crate) mod intents;
+
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use jinke_types::{AuditLog, AuditWaiting, Clock, Code, Failure, OperationAnswer};
+use jinke_types::{
+    AuditIntent, AuditLog, AuditWaiting, Clock, Code, Entropy, EventOf, Failure, OperationAnswer,
+    Timestamp,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::{Database, Engine, Rows, Tx, args, counter, lease};
@@ -34,11 +45,18 @@ const GIVEN: &str = "audit";
 const DELIVERED: &str = "audit delivered";
 const LEASE: &str = "audit";
 
-type Done = oneshot::Sender<Result<(), Failure>>;
+/// What waits to be written, and whom to tell.
+struct Entry {
+    /// None when there is only an intent to be closed.
+    event: Option<Vec<u8>>,
+    /// The number of the intent that ends with it.
+    closes: Option<i64>,
+    done: oneshot::Sender<Result<(), Failure>>,
+}
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<(Vec<u8>, Done)>,
+    waiting: Vec<Entry>,
     /// A task is writing, and looks again before it ends.
     writing: bool,
 }
@@ -48,6 +66,11 @@ struct Queue {
 pub struct AuditOutbox {
     db: Database,
     clock: Arc<dyn Clock>,
+    /// Names this process among those that share the database.
+    process: Arc<str>,
+    intents: Arc<AtomicI64>,
+    /// When the intents were looked after last.
+    looked: Arc<Mutex<Option<Timestamp>>>,
     queue: Arc<Mutex<Queue>>,
     written: watch::Sender<()>,
     most: i64,
@@ -76,15 +99,21 @@ impl Drop for Writing {
 impl Database {
     /// The outbox of the audit trail in this database. Make one and clone it: only those who share
     /// it share transactions.
-    pub fn audit(&self, clock: Arc<dyn Clock>) -> AuditOutbox {
-        self.audit_of(clock, MAX_BACKLOG)
+    pub fn audit(&self, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> AuditOutbox {
+        self.audit_of(clock, entropy, MAX_BACKLOG)
     }
 
     /// The same with another bound than [`MAX_BACKLOG`], for tests.
-    pub fn audit_of(&self, clock: Arc<dyn Clock>, most: i64) -> AuditOutbox {
+    pub fn audit_of(&self, clock: Arc<dyn Clock>, entropy: &dyn Entropy, most: i64) -> AuditOutbox {
+        let mut id = [0; 8];
+        entropy.fill(&mut id);
+        let process: String = id.iter().map(|b| format!("{b:02x}")).collect();
         AuditOutbox {
             db: self.clone(),
             clock,
+            process: process.into(),
+            intents: Arc::default(),
+            looked: Arc::default(),
             queue: Arc::default(),
             written: watch::channel(()).0,
             most,
@@ -136,58 +165,93 @@ impl AuditOutbox {
                 }
                 queue.waiting.drain(..count).collect()
             };
-            let (bodies, done): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let written = self.write(&bodies).await;
+            let written = self.write(&group).await;
             if written.is_ok() {
                 self.written.send_replace(());
             }
-            for done in done {
+            for entry in group {
                 // Whoever went away meanwhile needs no answer.
-                let _ = done.send(written.clone());
+                let _ = entry.done.send(written.clone());
             }
         }
     }
 
-    async fn write(&self, bodies: &[Vec<u8>]) -> Result<(), Failure> {
-        let count = u32::try_from(bodies.len()).map_err(Failure::internal)?;
+    async fn write(&self, group: &[Entry]) -> Result<(), Failure> {
+        let bodies: Vec<&Vec<u8>> = group.iter().filter_map(|e| e.event.as_ref()).collect();
+        let closed: Vec<i64> = group.iter().filter_map(|e| e.closes).collect();
         self.db
             .write(async |mut tx| {
-                let first = counter::take(&mut tx, GIVEN, count).await?;
-                let delivered = value(&mut tx, DELIVERED).await?;
-                if first + i64::from(count) - 1 - delivered > self.most {
-                    return Err(full(self.most));
-                }
-                let mut rows = Rows::new(&["sequence", "body"]);
-                for (sequence, body) in (first..).zip(bodies) {
-                    rows.push(args![sequence, body.clone()]);
-                }
-                tx.insert_many("jinke_audit", rows, "").await.map(drop)
+                self.append(&mut tx, &bodies).await?;
+                intents::delete(&mut tx, &self.process, &closed).await
             })
             .await
     }
 
-    async fn write_one(&self, event: Vec<u8>) -> Result<(), Failure> {
-        let (done, written) = oneshot::channel();
-        {
-            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            if queue.waiting.len() >= MAX_WAITING {
-                return Err(full(self.most));
-            }
-            queue.waiting.push((event, done));
-            if !queue.writing {
-                queue.writing = true;
-                // A task of its own: a caller who goes away must not take along the events of
-                // the others in his group.
-                tokio::spawn(self.clone().write_all());
-            }
+    /// Gives events the next sequences.
+    async fn append(&self, tx: &mut Tx, bodies: &[&Vec<u8>]) -> Result<(), Failure> {
+        if bodies.is_empty() {
+            return Ok(());
         }
-        written
+        let count = u32::try_from(bodies.len()).map_err(Failure::internal)?;
+        let first = counter::take(tx, GIVEN, count).await?;
+        let delivered = value(tx, DELIVERED).await?;
+        if first + i64::from(count) - 1 - delivered > self.most {
+            return Err(full(self.most));
+        }
+        let mut rows = Rows::new(&["sequence", "body"]);
+        for (sequence, body) in (first..).zip(bodies) {
+            rows.push(args![sequence, (*body).clone()]);
+        }
+        tx.insert_many("jinke_audit", rows, "").await.map(drop)
+    }
+
+    async fn write_one(
+        &self,
+        event: Option<Vec<u8>>,
+        ended: Option<&AuditIntent>,
+    ) -> Result<(), Failure> {
+        let closing = ended.filter(|intent| intent.close());
+        if event.is_none() && closing.is_none() {
+            return Ok(());
+        }
+        let (done, written) = oneshot::channel();
+        let entry = Entry {
+            event,
+            closes: closing.map(AuditIntent::number),
+            done,
+        };
+        if let Err(full) = self.enqueue(entry) {
+            if let Some(intent) = closing {
+                intent.reopen();
+            }
+            return Err(full);
+        }
+        let result = written
             .await
-            .unwrap_or_else(|_| Err(Failure::internal("the audit trail was not written")))
+            .unwrap_or_else(|_| Err(Failure::internal("the audit trail was not written")));
+        if let (Err(_), Some(intent)) = (&result, closing) {
+            intent.reopen();
+        }
+        result
+    }
+
+    fn enqueue(&self, entry: Entry) -> Result<(), Failure> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.waiting.len() >= MAX_WAITING {
+            return Err(full(self.most));
+        }
+        queue.waiting.push(entry);
+        if !queue.writing {
+            queue.writing = true;
+            // A task of its own: a caller who goes away must not take along the events of
+            // the others in his group.
+            tokio::spawn(self.clone().write_all());
+        }
+        Ok(())
     }
 
     /// Whether this replica is the one that delivers.
-    async fn leads(&self, holder: &str) -> Result<bool, Failure> {
+    async fn leads(&self) -> Result<bool, Failure> {
         if self.db.engine() == Engine::Sqlite {
             return Ok(true);
         }
@@ -198,11 +262,11 @@ impl AuditOutbox {
                 let kept = tx
                     .execute(
                         "UPDATE jinke_leases SET lease_end = $1 WHERE name = $2 AND holder = $3",
-                        args![now.plus(TERM), LEASE, holder],
+                        args![now.plus(TERM), LEASE, self.process.as_ref()],
                     )
                     .await?;
                 Ok(kept == 1
-                    || lease::acquire(&mut tx, LEASE, holder, TERM, now)
+                    || lease::acquire(&mut tx, LEASE, &self.process, TERM, now)
                         .await?
                         .is_some())
             })
@@ -211,18 +275,37 @@ impl AuditOutbox {
 }
 
 impl AuditLog for AuditOutbox {
-    fn record(&self, event: Vec<u8>) -> OperationAnswer<'_, ()> {
-        Box::pin(self.write_one(event))
+    fn intent(&self, event: EventOf) -> Arc<AuditIntent> {
+        let number = self.intents.fetch_add(1, Ordering::Relaxed);
+        AuditIntent::new(
+            Arc::clone(&self.process),
+            number,
+            Arc::clone(&self.clock),
+            event,
+        )
     }
 
-    fn waiting<'a>(&'a self, holder: &'a str, limit: u32) -> OperationAnswer<'a, AuditWaiting> {
+    fn record<'a>(
+        &'a self,
+        event: Vec<u8>,
+        ended: Option<&'a AuditIntent>,
+    ) -> OperationAnswer<'a, ()> {
+        Box::pin(self.write_one(Some(event), ended))
+    }
+
+    fn close<'a>(&'a self, ended: &'a AuditIntent) -> OperationAnswer<'a, ()> {
+        Box::pin(self.write_one(None, Some(ended)))
+    }
+
+    fn waiting(&self, limit: u32) -> OperationAnswer<'_, AuditWaiting> {
         Box::pin(async move {
+            self.look_after_intents().await?;
             let mut reader = self.db.snapshot().await?;
             let given = value(&mut reader, GIVEN).await?;
             let delivered = value(&mut reader, DELIVERED).await?;
             let count = u64::try_from(given - delivered).unwrap_or(0);
             drop(reader);
-            if count == 0 || !self.leads(holder).await? {
+            if count == 0 || !self.leads().await? {
                 return Ok(AuditWaiting {
                     count,
                     events: Vec::new(),

@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use jinke_types::Failure;
+use jinke_types::{AuditIntent, Failure};
 
 use crate::sql::ConnInner;
 use crate::{
+    audit::intents,
     changelog::{self, Entry},
     error::from_sqlx,
     sql::{Arg, Conn, Engine, Rows, Sql},
@@ -34,6 +35,8 @@ pub struct Tx {
 pub(crate) struct State {
     conn: Conn,
     changes: Vec<Entry>,
+    /// Calls whose changes are in the transaction beside the one that the task answers.
+    calls: Vec<Arc<AuditIntent>>,
 }
 
 /// Where a lent transaction comes back to.
@@ -65,6 +68,7 @@ impl Tx {
             state: Some(State {
                 conn,
                 changes: Vec::new(),
+                calls: Vec::new(),
             }),
             home: None,
         }
@@ -91,6 +95,19 @@ impl Tx {
     /// The changes to be written at commit.
     pub(crate) const fn changes(&mut self) -> &mut Vec<Entry> {
         &mut self.state_mut().changes
+    }
+
+    /// The transaction also holds the change of this call, which another task answers: its intent
+    /// is written with it. That of the present task's call is without this.
+    pub fn with_change_of(&mut self, call: Arc<AuditIntent>) {
+        self.state_mut().calls.push(call);
+    }
+
+    /// Takes the calls whose changes are in the transaction.
+    pub(crate) fn take_calls(&mut self) -> Vec<Arc<AuditIntent>> {
+        let mut calls = std::mem::take(&mut self.state_mut().calls);
+        calls.extend(AuditIntent::current());
+        calls
     }
 
     /// Runs a statement; the number of rows it touched.
@@ -147,6 +164,7 @@ impl Tx {
             return Err(Failure::internal("write commits by itself"));
         }
         let position = changelog::flush(&mut self).await?;
+        let intents = intents::write(&mut self).await?;
         let state = self
             .state
             .take()
@@ -157,6 +175,9 @@ impl Tx {
             ConnInner::SqliteConn(_) => {
                 return Err(Failure::internal("a write without a transaction"));
             }
+        }
+        for intent in intents {
+            intent.committed();
         }
         Ok(position)
     }

@@ -1,6 +1,18 @@
 //! The audit trail between whoever records an event and whoever keeps it until it is delivered.
 
-use crate::operation::OperationAnswer;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::{Clock, Timestamp, operation::OperationAnswer};
+
+tokio::task_local! {
+    static INTENT: Arc<AuditIntent>;
+}
 
 /// Events that wait to be delivered, from the oldest on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,17 +23,132 @@ pub struct AuditWaiting {
     pub events: Vec<(i64, Vec<u8>)>,
 }
 
+/// Makes the event of a call of which nobody can say how it ended; none when its caller is not
+/// known, so that nothing is to be recorded.
+pub type EventOf = Box<dyn Fn() -> Option<Vec<u8>> + Send + Sync>;
+
+/// A call that asks for a change, as the transactions it commits see it.
+///
+/// How a call ends is known only after its change is committed. So that a process which dies
+/// between the two leaves a trace, every transaction of the call writes this intent beside the
+/// change, until one with it is durable; recording how the call ended takes it away again. What is
+/// left of a process that is gone becomes an event.
+pub struct AuditIntent {
+    process: Arc<str>,
+    number: i64,
+    clock: Arc<dyn Clock>,
+    event: EventOf,
+    /// A transaction has written it, and perhaps committed.
+    written: AtomicBool,
+    /// A transaction that wrote it has committed.
+    durable: AtomicBool,
+    /// How the call ended is recorded, or about to be.
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for AuditIntent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditIntent")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuditIntent {
+    /// An intent of which nothing is written yet. `process` names this process among all that
+    /// share its database, `number` the intent among those of the process.
+    pub fn new(process: Arc<str>, number: i64, clock: Arc<dyn Clock>, event: EventOf) -> Arc<Self> {
+        Arc::new(Self {
+            process,
+            number,
+            clock,
+            event,
+            written: AtomicBool::new(false),
+            durable: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// The intent of the call that the present task answers; `None` in tasks it spawned.
+    pub fn current() -> Option<Arc<Self>> {
+        INTENT.try_with(Arc::clone).ok()
+    }
+
+    /// Runs `work` as part of the call. A handler that spawns a task which writes wraps it in this.
+    pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
+        INTENT.scope(self, work).await
+    }
+
+    /// Runs `work` as part of the call of this intent, where there is one.
+    pub async fn scope_of<T>(intent: Option<Arc<Self>>, work: impl Future<Output = T>) -> T {
+        match intent {
+            Some(intent) => intent.scope(work).await,
+            None => work.await,
+        }
+    }
+
+    /// The process of the call.
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
+    /// Which of its process it is.
+    pub const fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// The event to be written by a transaction that is about to commit, and the time; none when an earlier one
+    /// did, the end is recorded already, or nothing is to be recorded.
+    pub fn to_write(&self) -> Option<(Vec<u8>, Timestamp)> {
+        if self.durable.load(Ordering::SeqCst) || self.closed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let event = (self.event)()?;
+        self.written.store(true, Ordering::SeqCst);
+        Some((event, self.clock.now()))
+    }
+
+    /// A transaction that wrote it has committed.
+    pub fn committed(&self) {
+        self.durable.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a transaction wrote it and the end of the call is not recorded.
+    pub fn is_owed(&self) -> bool {
+        self.written.load(Ordering::SeqCst) && !self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The end is about to be recorded: what was written is to be taken away. False when nothing
+    /// was written, or somebody else takes it away.
+    pub fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst) && self.written.load(Ordering::SeqCst)
+    }
+
+    /// The end could not be recorded.
+    pub fn reopen(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Where a service keeps the events of its audit trail until the trail has taken them. An event is
 /// bytes here; what they say is agreed on between the kit and identity.
 pub trait AuditLog: Send + Sync + 'static {
-    /// Keeps an event: durable when this returns.
+    /// The intent of a call that begins; see [`AuditIntent`].
+    fn intent(&self, event: EventOf) -> Arc<AuditIntent>;
+    /// Keeps an event: durable when this returns. With the intent of the call that has ended, that
+    /// is closed in the same transaction.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`, reason `AUDIT_BACKLOG_FULL`, when too many wait; those of the database.
-    fn record(&self, event: Vec<u8>) -> OperationAnswer<'_, ()>;
-    /// The oldest events that wait, at most `limit`; none while another replica delivers. `holder`
-    /// names this process.
-    fn waiting<'a>(&'a self, holder: &'a str, limit: u32) -> OperationAnswer<'a, AuditWaiting>;
+    fn record<'a>(
+        &'a self,
+        event: Vec<u8>,
+        ended: Option<&'a AuditIntent>,
+    ) -> OperationAnswer<'a, ()>;
+    /// Closes the intent of a call that has ended with nothing more to record.
+    fn close<'a>(&'a self, ended: &'a AuditIntent) -> OperationAnswer<'a, ()>;
+    /// The oldest events that wait, at most `limit`; none while another replica delivers.
+    fn waiting(&self, limit: u32) -> OperationAnswer<'_, AuditWaiting>;
     /// Forgets the events up to this sequence: the trail has them.
     fn delivered(&self, through: i64) -> OperationAnswer<'_, ()>;
     /// Gives those that wait new sequences, from `after + 1` on: the trail knows others up to

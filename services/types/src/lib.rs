@@ -30,7 +30,7 @@ pub use access::{Caller, FieldClass, FieldMask, RowScope};
 pub use activity::{
     Interaction, InteractionKind, Money, Relationship, Transaction, TransactionKind,
 };
-pub use audit::{AuditLog, AuditWaiting};
+pub use audit::{AuditIntent, AuditLog, AuditWaiting, EventOf};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use failure::{Code, Failure, Violation};
 pub use operation::{

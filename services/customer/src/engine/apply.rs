@@ -11,7 +11,7 @@ use jinke_store::{
     keys::{DataKey, KeyRing},
     request::{self, Claim},
 };
-use jinke_types::{Body, Code, Failure, PartyKind, Timestamp};
+use jinke_types::{AuditIntent, Body, Code, Failure, PartyKind, Timestamp};
 
 use super::{
     Core, activity,
@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) request: Option<RequestId>,
     /// New parties are stored now and resolved in the background.
     pub(crate) later: bool,
+    /// What it leaves in the audit trail when the process dies after its change.
+    pub(crate) intent: Option<Arc<AuditIntent>>,
 }
 
 /// What a transaction gives when it commits.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use jinke_types::{Code, Failure, SourceRecord};
+use jinke_types::{AuditIntent, Code, Failure, SourceRecord};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -102,6 +102,9 @@ impl Core {
             .db
             .write(async |mut tx| {
                 self.lock(&mut tx).await?;
+                for call in calls.iter().filter_map(|c| c.intent.as_ref()) {
+                    tx.with_change_of(Arc::clone(call));
+                }
                 apply::run(self, &mut tx, calls, self.clock.now()).await
             })
             .await?;
@@ -154,6 +157,7 @@ impl Engine {
             records: self.prepare(records, later).await?,
             request,
             later,
+            intent: AuditIntent::current(),
         });
         let (answer, answered) = oneshot::channel();
         let stopped = || {
@@ -179,6 +183,7 @@ impl Engine {
             records: self.prepare(records, false).await?,
             request: None,
             later: false,
+            intent: None,
         });
         let core = &self.core;
         let mut tx = core.db.begin().await?;

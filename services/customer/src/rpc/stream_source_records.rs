@@ -11,7 +11,7 @@
 //! the right or his token expires (the kit sees to that), when nothing comes or is taken for the idle time, or when the process stops.
 
 use jinke_kit::status;
-use jinke_types::Failure;
+use jinke_types::{AuditIntent, Failure};
 use prost::Message as _;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -43,7 +43,8 @@ pub fn run(
     let (batches, checked) = mpsc::channel(AHEAD);
     let (answers, results) = mpsc::channel(AHEAD);
     tokio::spawn(read(api.clone(), requests, batches));
-    tokio::spawn(store(api, viewer, checked, answers));
+    let storing = store(api, viewer, checked, answers);
+    tokio::spawn(AuditIntent::scope_of(AuditIntent::current(), storing));
     ReceiverStream::new(results)
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::HeaderMap;
 use http_body::Frame;
-use jinke_types::Failure;
+use jinke_types::{AuditIntent, Failure};
 use tonic::{Status, body::Body};
 
 use super::Subject;
@@ -106,12 +106,15 @@ impl HeldBody {
         let subject = Arc::clone(&self.subject);
         if let Some(data) = frame.data_ref() {
             let event = subject.answered(data)?;
-            return Some(Box::pin(async move { subject.desk.record(event).await }));
+            return Some(Box::pin(async move { subject.record_answer(event).await }));
         }
         let ended = Status::from_header_map(frame.trailers_ref()?)?;
         if ended.code() == tonic::Code::Ok {
-            let event = subject.ended_well()?;
-            return Some(Box::pin(async move { subject.desk.record(event).await }));
+            let event = subject.ended_well();
+            if event.is_none() && !subject.intent().is_some_and(AuditIntent::is_owed) {
+                return None;
+            }
+            return Some(Box::pin(async move { subject.record_end(event).await }));
         }
         Some(Box::pin(async move {
             subject.ended(ended.code(), &reason(&ended), true).await

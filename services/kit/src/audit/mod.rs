@@ -4,6 +4,9 @@
 //! and whose answer shows a value of a guarded class (`audit.field_classes`). The answer of such a
 //! call leaves only when its event is durable in the service's own database; without it the caller
 //! gets `UNAVAILABLE`, reason `AUDIT_UNAVAILABLE`, or `RESOURCE_EXHAUSTED`, `AUDIT_BACKLOG_FULL`.
+//! A call that is killed between its change and its event is recorded too: its change has an intent
+//! beside it, see [`AuditIntent`].
+//!
 //! An event names callers, methods and resources and holds no value.
 //!
 //! Reads of the suite's own services are not recorded: what they show to people is, where they
@@ -31,7 +34,7 @@ use std::{
 
 use http::HeaderMap;
 use jinke_proto::jinke::identity::v1::{AuditEvent, audit_event::Kind};
-use jinke_types::{AuditLog, Caller, Clock, Code, Failure, FieldClass, Timestamp};
+use jinke_types::{AuditIntent, AuditLog, Caller, Clock, Code, Failure, FieldClass, Timestamp};
 use lru::LruCache;
 use prost::Message as _;
 use serde::Deserialize;
@@ -56,6 +59,8 @@ const MAX_NAMES: usize = 100;
 const MERGED: Duration = Duration::from_secs(10);
 /// How many different refusals are known at a time.
 const REFUSALS: usize = 10_000;
+/// Reason of an event of a call that changed something and of which nobody knows how it ended.
+const UNANSWERED: &str = "UNANSWERED";
 
 /// The section `audit`.
 #[derive(Clone, Debug, Deserialize)]
@@ -107,14 +112,14 @@ impl Desk {
         })
     }
 
-    async fn record(&self, event: AuditEvent) -> Result<(), Failure> {
+    async fn record(&self, event: AuditEvent, ended: Option<&AuditIntent>) -> Result<(), Failure> {
         let kind = match event.kind() {
             Kind::Mutation => "mutation",
             Kind::Refusal => "refusal",
             Kind::Disclosure => "disclosure",
             Kind::Unspecified => "none",
         };
-        let recorded = self.log.record(event.encode_to_vec()).await;
+        let recorded = self.log.record(event.encode_to_vec(), ended).await;
         let outcome = if recorded.is_ok() { kind } else { "failed" };
         self.metrics
             .audit_events
@@ -162,6 +167,8 @@ pub(crate) struct Subject {
     mutates: bool,
     /// The begin of the request, for the names in it.
     tap: Tap,
+    /// It asks or answers with a stream, so that it has changes after its first event.
+    streams: AtomicBool,
     /// It went to its handler, and what came of it is not recorded yet.
     open: AtomicBool,
 }
@@ -182,14 +189,53 @@ impl Subject {
             purpose: purpose(headers),
             mutates: methods::mutates(path),
             tap: Tap::default(),
+            streams: AtomicBool::new(false),
             open: AtomicBool::new(false),
         }
     }
 
     /// The body of the request on its way to the handler.
-    pub(crate) fn tapped(&self, body: Body) -> Body {
+    pub(crate) fn opened(self: &Arc<Self>, body: Body, streams: bool) -> Body {
         self.open.store(self.mutates, Ordering::Relaxed);
+        self.streams.store(streams, Ordering::Relaxed);
+        if self.mutates {
+            // Weak, because the call holds its intent and the subject the call.
+            let subject = Arc::downgrade(self);
+            let event = Box::new(move || Some(subject.upgrade()?.unanswered()?.encode_to_vec()));
+            let _ = self.call.intent.set(self.desk.log.intent(event));
+        }
         self.tap.on(body)
+    }
+
+    /// What is recorded when nobody can say how the call ended.
+    fn unanswered(&self) -> Option<AuditEvent> {
+        self.caller()?;
+        Some(self.event(
+            Kind::Mutation,
+            tonic::Code::Unknown,
+            UNANSWERED,
+            self.asked(MAX_NAMES),
+        ))
+    }
+
+    fn intent(&self) -> Option<&AuditIntent> {
+        self.call.intent.get().map(AsRef::as_ref)
+    }
+
+    /// Records what an answer shows or says before it leaves.
+    async fn record_answer(&self, event: AuditEvent) -> Result<(), Failure> {
+        let streams = self.streams.load(Ordering::Relaxed);
+        let ended = self.intent().filter(|_| !streams);
+        self.desk.record(event, ended).await
+    }
+
+    /// Records the end of a stream, if there is anything to record of it.
+    async fn record_end(&self, event: Option<AuditEvent>) -> Result<(), Failure> {
+        match (event, self.intent()) {
+            (Some(event), ended) => self.desk.record(event, ended).await,
+            (None, Some(ended)) => self.desk.log.close(ended).await,
+            (None, None) => Ok(()),
+        }
     }
 
     /// Who calls: by his token, or as a public method found out.
@@ -246,7 +292,7 @@ impl Subject {
     async fn ended(&self, code: tonic::Code, reason: &str, within: bool) -> Result<(), Failure> {
         let opened = self.open.swap(false, Ordering::Relaxed) || (within && self.mutates);
         let Some((caller, _)) = self.caller() else {
-            return Ok(());
+            return self.record_end(None).await;
         };
         let refused = matches!(
             code,
@@ -255,19 +301,19 @@ impl Subject {
         let kind = match (refused, opened) {
             (true, _) => Kind::Refusal,
             (false, true) => Kind::Mutation,
-            (false, false) => return Ok(()),
+            (false, false) => return self.record_end(None).await,
         };
         let mut repeats = 0;
         if refused {
             let this = (caller.to_owned(), self.path.clone(), reason.to_owned());
             match self.desk.refusal(this, self.desk.clock.now()) {
                 Some(merged) => repeats = merged,
-                None => return Ok(()),
+                None => return self.record_end(None).await,
             }
         }
         let mut event = self.event(kind, code, reason, self.asked(MAX_NAMES));
         event.repeats = repeats;
-        self.desk.record(event).await
+        self.record_end(Some(event)).await
     }
 
     /// What must be recorded at the end of a stream that answered nothing.
@@ -306,20 +352,26 @@ impl Subject {
 impl Drop for Subject {
     /// A caller who goes away before the answer may still have changed something.
     fn drop(&mut self) {
-        if !self.open.swap(false, Ordering::Relaxed) || self.caller().is_none() {
-            return;
-        }
-        let event = self.event(
-            Kind::Mutation,
-            tonic::Code::Cancelled,
-            "",
-            self.asked(MAX_NAMES),
-        );
-        let desk = Arc::clone(&self.desk);
+        let open = self.open.swap(false, Ordering::Relaxed);
+        let event = if open && self.caller().is_some() {
+            Some(self.event(
+                Kind::Mutation,
+                tonic::Code::Cancelled,
+                "",
+                self.asked(MAX_NAMES),
+            ))
+        } else if self.intent().is_some_and(AuditIntent::is_owed) {
+            self.unanswered()
+        } else {
+            None
+        };
+        let Some(event) = event else { return };
+        let (desk, call) = (Arc::clone(&self.desk), Arc::clone(&self.call));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 // Nobody waits for an answer; the log says when it fails.
-                let _ = desk.record(event).await;
+                let ended = call.intent.get().map(AsRef::as_ref);
+                let _ = desk.record(event, ended).await;
             });
         }
     }

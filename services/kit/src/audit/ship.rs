@@ -6,7 +6,7 @@ use jinke_proto::jinke::identity::v1::{
     AuditEvent, DeliverAuditEventsRequest, audit_service_client::AuditServiceClient,
     deliver_audit_events_request::Delivery,
 };
-use jinke_types::{AuditLog, Clock, Entropy, Failure};
+use jinke_types::{AuditLog, Clock, Failure};
 use prost::Message as _;
 
 use crate::{Metrics, Peer, status::failure};
@@ -26,7 +26,6 @@ pub(crate) async fn ship(
     identity: Peer,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
 ) {
     let deliver = move |deliveries| {
         let mut trail = AuditServiceClient::new(identity.clone());
@@ -39,7 +38,7 @@ pub(crate) async fn ship(
                 .map_err(|status| failure(&status))
         }
     };
-    ship_by(service, log, metrics, clock, entropy, deliver).await;
+    ship_by(service, log, metrics, clock, deliver).await;
 }
 
 /// Gives what waits to `deliver` for ever, which says up to which sequence it is kept. What could
@@ -50,20 +49,16 @@ pub async fn ship_by<Done>(
     log: Arc<dyn AuditLog>,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     deliver: impl Fn(Vec<Delivery>) -> Done + Send + Sync,
 ) where
     Done: Future<Output = Result<i64, Failure>> + Send,
 {
-    let mut id = [0; 8];
-    entropy.fill(&mut id);
-    let holder: String = id.iter().map(|b| format!("{b:02x}")).collect();
     let backlog = metrics.audit_backlog.with_label_values(&[service]);
     let lag = metrics.audit_lag.with_label_values(&[service]);
     let mut pause = PAUSE;
     loop {
         let step = async {
-            let waiting = log.waiting(&holder, BATCH).await?;
+            let waiting = log.waiting(BATCH).await?;
             backlog.set(i64::try_from(waiting.count).unwrap_or(i64::MAX));
             if waiting.count == 0 {
                 lag.set(0);

@@ -111,6 +111,7 @@ impl Edge {
             deadline: None,
             traceparent,
             proven: std::sync::OnceLock::new(),
+            intent: std::sync::OnceLock::new(),
         };
         self.clone()
             .admitted(parts, body, call, received, account)
@@ -147,7 +148,7 @@ impl Edge {
         };
         let mut body = LimitedBody::wrap(body, this.limits.request_bytes);
         if let Some(subject) = &subject {
-            body = subject.tapped(body);
+            body = subject.opened(body, account.stream);
         }
         let handler = this
             .routes

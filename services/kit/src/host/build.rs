@@ -244,7 +244,6 @@ impl Shared {
             peers.get(IDENTITY),
             self.metrics.clone(),
             Arc::clone(&self.clock),
-            Arc::clone(&self.entropy),
         );
         let draining = self.draining.child();
         Task {

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,9 @@ use jinke_proto::jinke::{
     identity::v1::{AuditEvent, audit_event::Kind},
     r#type::v1::FieldClass,
 };
-use jinke_types::{AuditLog, AuditWaiting, Failure, OperationAnswer};
+use jinke_types::{
+    AuditIntent, AuditLog, AuditWaiting, EventOf, Failure, OperationAnswer, SystemClock,
+};
 use prost::Message as _;
 use tokio::sync::Semaphore;
 use tonic::Request;
@@ -26,6 +28,9 @@ use crate::support::{World, claims, matcher, remote, sign, suite, user_token, wo
 pub struct Kept {
     events: Mutex<Vec<Vec<u8>>>,
     broken: AtomicBool,
+    intents: AtomicI64,
+    /// How many intents that were written are closed.
+    pub closed: AtomicI64,
     door: Semaphore,
 }
 
@@ -34,23 +39,42 @@ impl Default for Kept {
         Self {
             events: Mutex::default(),
             broken: AtomicBool::new(false),
+            intents: AtomicI64::new(0),
+            closed: AtomicI64::new(0),
             door: Semaphore::new(Semaphore::MAX_PERMITS),
         }
     }
 }
 
 impl AuditLog for Kept {
-    fn record(&self, event: Vec<u8>) -> OperationAnswer<'_, ()> {
+    fn intent(&self, event: EventOf) -> Arc<AuditIntent> {
+        let number = self.intents.fetch_add(1, Ordering::SeqCst);
+        AuditIntent::new("one".into(), number, Arc::new(SystemClock), event)
+    }
+    fn record<'a>(
+        &'a self,
+        event: Vec<u8>,
+        ended: Option<&'a AuditIntent>,
+    ) -> OperationAnswer<'a, ()> {
         Box::pin(async move {
             let _open = self.door.acquire().await.map_err(Failure::internal)?;
             if self.broken.load(Ordering::SeqCst) {
                 return Err(Failure::internal("the disk is gone"));
             }
             self.events.lock().unwrap().push(event);
+            if ended.is_some_and(AuditIntent::close) {
+                self.closed.fetch_add(1, Ordering::SeqCst);
+            }
             Ok(())
         })
     }
-    fn waiting<'a>(&'a self, _: &'a str, _: u32) -> OperationAnswer<'a, AuditWaiting> {
+    fn close<'a>(&'a self, ended: &'a AuditIntent) -> OperationAnswer<'a, ()> {
+        if ended.close() {
+            self.closed.fetch_add(1, Ordering::SeqCst);
+        }
+        Box::pin(async { Ok(()) })
+    }
+    fn waiting(&self, _: u32) -> OperationAnswer<'_, AuditWaiting> {
         Box::pin(async { Ok(AuditWaiting::default()) })
     }
     fn delivered(&self, _: i64) -> OperationAnswer<'_, ()> {

@@ -1,0 +1,9 @@
+-- Calls that have changed something and of which it is not recorded yet how they ended. What a
+-- process that is gone leaves here becomes an event of the audit trail.
+CREATE TABLE jinke_audit_intents (
+    process TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    seen BIGINT NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (process, number)
+);
