@@ -1,7 +1,10 @@
 //! The audit trail between whoever records an event and whoever keeps it until it is delivered.
 
 use std::{
+    cell::RefCell,
     fmt,
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +13,24 @@ use std::{
 
 use crate::{Clock, Timestamp, operation::OperationAnswer};
 
-tokio::task_local! {
-    static INTENT: Arc<AuditIntent>;
+thread_local! {
+    /// The intent of the call whose work this thread is doing just now.
+    static INTENT: RefCell<Option<Arc<AuditIntent>>> = const { RefCell::new(None) };
+}
+
+/// While it is there, the thread works for a call; then for whom it worked before.
+struct Entered(Option<Arc<AuditIntent>>);
+
+impl Entered {
+    fn of(intent: &Arc<AuditIntent>) -> Self {
+        Self(INTENT.replace(Some(Arc::clone(intent))))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        INTENT.set(self.0.take());
+    }
 }
 
 /// Events that wait to be delivered, from the oldest on.
@@ -71,12 +90,17 @@ impl AuditIntent {
 
     /// The intent of the call that the present task answers; `None` in tasks it spawned.
     pub fn current() -> Option<Arc<Self>> {
-        INTENT.try_with(Arc::clone).ok()
+        INTENT.with_borrow(Clone::clone)
     }
 
     /// Runs `work` as part of the call. A handler that spawns a task which writes wraps it in this.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        INTENT.scope(self, work).await
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let _entered = Entered::of(&self);
+            work.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// Runs `work` as part of the call of this intent, where there is one.
@@ -156,4 +180,51 @@ pub trait AuditLog: Send + Sync + 'static {
     fn renumber(&self, after: i64) -> OperationAnswer<'_, ()>;
     /// Completes soon after something was recorded, in this process or another.
     fn recorded(&self) -> OperationAnswer<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::SystemClock;
+
+    fn intent(number: i64) -> Arc<AuditIntent> {
+        let event = Box::new(|| Some(Vec::new()));
+        AuditIntent::new("one".into(), number, Arc::new(SystemClock), event)
+    }
+
+    fn current() -> Option<i64> {
+        AuditIntent::current().map(|i| i.number())
+    }
+
+    /// Waits once, so that others have the thread meanwhile.
+    async fn twice() -> [Option<i64>; 2] {
+        let before = current();
+        let mut waited = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut waited, true) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        [before, current()]
+    }
+
+    #[test]
+    fn calls_that_take_turns_on_a_thread_keep_their_intents() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut one = pin!(intent(1).scope(twice()));
+        let mut two = pin!(intent(2).scope(intent(3).scope(twice())));
+        let mut none = pin!(AuditIntent::scope_of(None, twice()));
+        assert!(one.as_mut().poll(&mut cx).is_pending());
+        assert!(two.as_mut().poll(&mut cx).is_pending());
+        assert!(none.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(one.poll(&mut cx), Poll::Ready([Some(1); 2]));
+        assert_eq!(two.poll(&mut cx), Poll::Ready([Some(3); 2]));
+        assert_eq!(none.poll(&mut cx), Poll::Ready([None; 2]));
+        assert_eq!(current(), None);
+    }
 }
