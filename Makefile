@@ -11,6 +11,8 @@ SHELL := /bin/bash
 DATA ?= data
 TARGET := $(or $(CARGO_TARGET_DIR),./target)
 JINKE := $(TARGET)/release/jinke
+# Many tests wait: for a process to start, for a lease to end. Two of them would leave cores idle.
+TEST_THREADS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
 
 .PHONY: help
 help: ## List the targets
@@ -38,7 +40,7 @@ run-split: build ## Every service as a process of its own with TLS on PostgreSQL
 .PHONY: test
 test: tools ## All tests on both engines; finds or starts PostgreSQL itself
 	cargo test --workspace --no-run # builds the programs too: every package that has one has tests that run it
-	tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} tests/with-postgres.sh cargo test --workspace --quiet --no-fail-fast
 	tests/python-client.sh $(abspath $(TARGET))/debug/jinke
 	k8s/check.sh $(TARGET)/debug
 	tests/gateway-clients.sh $(abspath $(TARGET))/debug/jinke

@@ -9,7 +9,7 @@ const SHARD_SHIFT: u32 = 64 - SHARDS.trailing_zeros();
 /// Groups of shards are made for about so many keys each.
 const GROUP: usize = 1 << 20;
 /// Most groups, unless there are more threads: every group reads all keys once.
-const GROUPS: usize = 8;
+const GROUPS: usize = 4;
 /// Pairs are kept by their first row, so many rows together.
 const PART: usize = 4096;
 

@@ -72,6 +72,9 @@ pub struct Options {
     pub balance: Option<i32>,
     /// Another merge threshold than the model's, in milli-bits.
     pub merge: Option<i32>,
+    /// The process ends after this: millions of small texts are left for the system to take back,
+    /// which it does at once.
+    pub last: bool,
 }
 
 /// What an expert sets by hand.

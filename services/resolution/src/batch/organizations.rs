@@ -268,8 +268,12 @@ pub fn resolve(
         ranks
     };
     let reviews = group::reviews(&scored, &merged, rules.thresholds.review, &ranks(&scored));
-    // Millions of small texts: one thread would take its time.
-    parallel::map_mut(threads, &mut pieces, |p| p.records = Vec::new());
+    if options.last {
+        std::mem::forget(pieces);
+    } else {
+        // Millions of small texts: one thread would take its time.
+        parallel::map_mut(threads, &mut pieces, |p| p.records = Vec::new());
+    }
     Outcome {
         heads: match options.at {
             At::Balance => heads,

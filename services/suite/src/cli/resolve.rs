@@ -228,6 +228,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         engine: spec.engine,
         balance: spec.thresholds.0,
         merge: spec.thresholds.1,
+        last: true,
     };
     let show = |phase: Phase, done: u64, of: u64| watch.at(phase_name(phase), done, of);
     let outcome =

@@ -203,7 +203,7 @@ fn header(text: &str, delimiter: u8) -> Vec<String> {
 
 fn decoded(bytes: &[u8], utf8: bool) -> Option<Cow<'_, str>> {
     if utf8 {
-        std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
+        simdutf8::basic::from_utf8(bytes).ok().map(Cow::Borrowed)
     } else {
         Some(GB18030.decode_without_bom_handling(bytes).0)
     }
