@@ -72,7 +72,10 @@ impl Systems {
         let contact = json!({
             "name": CONTACT, "type": 2, "corp_name": "海川精密", "corp_full_name": NAME, "position": "采购",
         });
-        let notes = json!({"remark": CONTACT, "remark_mobiles": [MOBILE]});
+        let tag = this.wecom.tag("等级", "重要客户");
+        let notes = json!({
+            "remark": CONTACT, "remark_mobiles": [MOBILE], "description": "展会认识", "tag_id": [tag],
+        });
         this.wecom
             .follow("zhangsan", "wmdummy00000001", contact, notes);
         this
@@ -246,6 +249,17 @@ async fn overlapping_customers_of_five_sources_become_one_each() {
         let keys = record_keys(&person);
         for key in ["k3/BD_CommonContact,100002", "wx/wmdummy00000001"] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");
+        }
+
+        // What the sales team noted of him in WeCom is his, too.
+        let noted = person["values"].as_array().cloned().unwrap_or_default();
+        for (what, note) in [("tag", "重要客户"), ("remark", "展会认识")] {
+            let told = noted.iter().map(Value::to_string);
+            let found = told.filter(|v| v.contains(note) && v.contains("sources/wx"));
+            assert!(
+                found.filter(|v| v.contains(what)).count() == 1,
+                "{note} is not in {noted:#?}"
+            );
         }
 
         // Pulling again changes nothing.
