@@ -257,6 +257,21 @@ async fn errors_are_those_of_the_page(
             .any(|l| l.starts_with(&row) && l.contains(&format!("`{}`", expected.1)));
         assert!(listed, "{expected:?} is not on the page");
     }
+    // Who asks too often is told so.
+    let hurried = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let asked = (0..64).map(|_| form.call(suite.http, Method::GET, customer, None));
+            for answer in futures::future::join_all(asked).await {
+                let (code, answer) = answer.expect("an answer");
+                if code != 200 {
+                    return (code.as_u16(), reason(&answer));
+                }
+            }
+        }
+    });
+    let (code, hurried) = hurried.await.expect("a limit");
+    assert_eq!((code, hurried.as_str()), (429, "RATE_LIMITED"));
+    assert!(page.contains("| 429 | `RATE_LIMITED` | "));
     // The account is taken away: its tokens end too.
     let path = format!("/v1/{ACCOUNT}:disable");
     let (code, answer) = admin
@@ -270,6 +285,7 @@ async fn errors_are_those_of_the_page(
                 .call(suite.http, Method::GET, customer, None)
                 .await
                 .expect("an answer");
+            assert!([200, 401, 429].contains(&code.as_u16()), "{answer}");
             if code == 401 {
                 return reason(&answer);
             }
