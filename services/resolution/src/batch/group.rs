@@ -4,9 +4,12 @@
 //! joined when the pairs between them, the missing ones scored on demand, speak for it on
 //! average, so that a single bridge does not weld groups that otherwise disagree (average
 //! linkage of Sokal and Michener, 1958, with scores capped so that one equal code does not
-//! outvote everything). In a link two groups with rows of one source are never joined.
+//! outvote everything). A group draws a single row the more, the larger it is: the score of a pair
+//! holds the odds that two rows at random are one thing, but a row is of a thing that has k others
+//! k times as likely as of one that has one other (the Chinese restaurant process, Aldous, 1985).
+//! Beyond the usual size of a group that is not believed any more. In a link two groups with rows of one source are never joined.
 
-use super::parallel;
+use super::{parallel, train::milli};
 
 /// A scored pair of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(super) struct Ask<'a> {
     pub(super) balance: i32,
     /// Scores count up to so far from the balance.
     pub(super) cap: i32,
+    /// How many rows a thing usually has; groups draw rows up to this size. One: not at all.
+    pub(super) usual: f64,
 }
 
 fn find(parent: &mut [u32], mut x: u32) -> u32 {
@@ -196,13 +201,68 @@ fn may_join(x: &[usize], y: &[usize], rows: &[u32], ask: &Ask<'_>) -> bool {
     if x.len() == 1 && y.len() == 1 {
         return true;
     }
+    let drawn = if x.len().min(y.len()) == 1 {
+        milli((x.len().max(y.len()) as f64).min(ask.usual))
+    } else {
+        0
+    };
     let (mut sum, mut pairs) = (0_i64, 0);
     for i in x.iter().take(SPEAKERS) {
         for j in y.iter().take(SPEAKERS) {
             let apart = (ask.score)(rows[*i], rows[*j]).saturating_sub(ask.balance);
+            let apart = apart.saturating_add(drawn);
             sum += i64::from(apart.clamp(-ask.cap, ask.cap));
             pairs += 1;
         }
     }
     pairs == 0 || sum >= 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows 0 to 3 agree with each other; row 4 agrees with one of them, and with the others by
+    /// `others`.
+    fn is_drawn(others: i32, usual: f64, link: bool) -> bool {
+        let score = |a: u32, b: u32| match (a.min(b), a.max(b)) {
+            (0, 4) => 600,
+            (_, 4) => others,
+            _ => 5_000,
+        };
+        let ranks: Vec<u32> = (0..5).collect();
+        let pairs: Vec<Scored> = (0..5)
+            .flat_map(|a| (a + 1..5).map(move |b| (a, b)))
+            .map(|(a, b)| Scored {
+                a,
+                b,
+                score: score(a, b),
+            })
+            .collect();
+        let ask = Ask {
+            ranks: &ranks,
+            source: &|row| row,
+            link,
+            score: &score,
+            threshold: 0,
+            balance: 0,
+            cap: 10_000,
+            usual,
+        };
+        let heads = cluster(5, &pairs, &ask, 2);
+        assert_eq!(heads[..4], [0; 4]);
+        heads[4] == 0
+    }
+
+    #[test]
+    fn a_group_draws_a_row_by_its_size_up_to_the_usual_one() {
+        // On average -450: a group of four draws by two bits, of two by one, of one by none.
+        assert!(!is_drawn(-800, 1.0, true));
+        assert!(is_drawn(-800, 2.0, false));
+        // On average -1,350.
+        assert!(!is_drawn(-2_000, 2.0, false));
+        assert!(is_drawn(-2_000, 4.0, false));
+        // On average -2,100: no group of four draws so much.
+        assert!(!is_drawn(-3_000, 100.0, false));
+    }
 }

@@ -152,7 +152,15 @@ pub(super) fn resolve(
     let candidates = pairs.len() as u64;
     drop((pairs, patterns));
     progress(Phase::Cluster, 0, scored.len() as u64);
-    let at = |threshold: i32| {
+    // Every row has about as many partners as the odds of two rows at random promise.
+    let odds = |prior: i32| (f64::from(prior) / 1000.0).exp2();
+    let [within, across] = model.priors.map(|prior| rows as f64 * odds(prior));
+    let usual = match mode {
+        Mode::Dedupe => 1.0 + within,
+        Mode::Both => 1.0 + within / table.sources.len().max(1) as f64 + across,
+        Mode::Link => 1.0,
+    };
+    let at = |threshold: i32, usual: f64| {
         let ask = group::Ask {
             ranks: &ranks,
             source: &|r| table.source_of(r as usize),
@@ -164,13 +172,15 @@ pub(super) fn resolve(
             threshold,
             balance: model.balance,
             cap: CAP,
+            usual,
         };
         group::cluster(rows, &scored, &ask, threads)
     };
-    let merged = at(model.merge.max(model.balance));
+    // What a machine merges alone must be said by the pairs themselves.
+    let merged = at(model.merge.max(model.balance), 1.0);
     let reviews = group::reviews(&scored, &merged, model.balance, &ranks);
     let heads = match options.at {
-        At::Balance => at(model.balance),
+        At::Balance => at(model.balance, usual),
         At::Merge => merged.clone(),
     };
     Ok(Outcome {
