@@ -285,3 +285,25 @@ async fn an_end_that_is_not_recorded_leaves_the_intent() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_trail_is_delivered_before_what_was_left() {
+    on_each_engine(&MIGRATIONS, async |db| {
+        let clock = clock();
+        let gone = process(&db, clock.clone(), 1);
+        let call = gone.intent(says(1));
+        call.scope(change(&db, "a")).await.unwrap();
+        clock.advance(Duration::from_mins(1));
+        let alive = db.audit_of(clock.clone(), &SeededEntropy::new(2), 1);
+        alive.record(vec![2], None).await.unwrap();
+        let waiting = alive.waiting(10).await.unwrap();
+        assert_eq!(waiting.events, [(1, vec![2])].to_vec());
+        assert_eq!(intents(&db).await, [vec![1]]);
+        alive.delivered(1).await.unwrap();
+        clock.advance(Duration::from_secs(6));
+        let waiting = alive.waiting(10).await.unwrap();
+        assert_eq!(waiting.events, [(2, vec![1])].to_vec());
+        assert_eq!(intents(&db).await, Vec::<Vec<u8>>::new());
+    })
+    .await;
+}
