@@ -61,12 +61,14 @@ async fn main() -> Result<()> {
     if arguments.mutual {
         plan.tls = Tls::Mutual;
     }
+    // One listener for the whole run: a Ctrl-C between two looks at the processes is not lost.
+    let mut signals = shutdown::Signals::listen()?;
     let started = tokio::select! {
         started = House::start(plan) => started,
-        _ = shutdown::signal() => bail!("stopped before everything was ready"),
+        _ = signals.next() => bail!("stopped before everything was ready"),
     };
     let outcome = match started {
-        Ok(house) => serve(house).await,
+        Ok(house) => serve(house, signals).await,
         Err(error) => Err(error),
     };
     if let Some(place) = place {
@@ -75,7 +77,7 @@ async fn main() -> Result<()> {
     outcome
 }
 
-async fn serve(mut house: House) -> Result<()> {
+async fn serve(mut house: House, mut signals: shutdown::Signals) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -110,7 +112,7 @@ async fn serve(mut house: House) -> Result<()> {
     // A process that ends by itself takes the others with it, so that nobody overlooks it.
     loop {
         tokio::select! {
-            _ = shutdown::signal() => break,
+            _ = signals.next() => break,
             () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
         }
         if let Some(ended) = house.ended() {

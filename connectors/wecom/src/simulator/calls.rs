@@ -3,7 +3,7 @@
 //! The encryption is written here once more, from the vendor's description and not from the
 //! connector's code.
 
-use std::{collections::VecDeque, io};
+use std::{collections::VecDeque, io, time::Duration};
 
 use aes::{
     Aes256,
@@ -16,6 +16,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::{Digest as _, Sha1};
 
 use super::{CALLBACK_KEY, CALLBACK_TOKEN, CORP_ID, Event, Simulator, World};
+
+/// WeCom waits so long for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the events that happened are delivered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,7 +99,9 @@ async fn send(url: &str, call: &Sealed) -> io::Result<FakeResponse> {
         super::AGENT_ID,
         call.encrypted
     );
-    post("POST", &address(url, call), "text/xml", body.as_bytes()).await
+    let url = address(url, call);
+    let call = post("POST", &url, "text/xml", body.as_bytes());
+    tokio::time::timeout(PATIENCE, call).await?
 }
 
 fn address(url: &str, call: &Sealed) -> String {

@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
+use jinke_kit::shutdown::Signals;
 use jinke_runner::simulate::{KINDS, Simulation};
 use jinke_types::Failure;
 
@@ -33,7 +34,7 @@ pub struct SimulateArgs {
     every: u64,
 }
 
-/// Runs a simulator until Ctrl-C.
+/// Runs a simulator until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// `LISTEN` when the address is taken.
@@ -58,29 +59,34 @@ pub async fn simulate(args: SimulateArgs, printer: &mut Printer<'_>) -> Outcome 
         printer.line("Ctrl-C ends it")?;
     }
     printer.flush()?;
-    let every = Duration::from_secs(if args.every == 0 {
-        u64::MAX >> 20
-    } else {
-        args.every
-    });
+    // One listener for the whole run: a Ctrl-C that comes while something happens is not lost.
+    let mut signals = Signals::listen().map_err(Failure::internal)?;
+    tokio::select! {
+        _ = signals.next() => Ok(ExitCode::SUCCESS),
+        failed = act(&mut sim, &args, printer) => failed.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Lets something happen every so often, for ever.
+async fn act(
+    sim: &mut Simulation,
+    args: &SimulateArgs,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    if args.every == 0 || !sim.calls_back() {
+        return std::future::pending().await;
+    }
     loop {
-        tokio::select! {
-            done = tokio::signal::ctrl_c() => {
-                done.map_err(Failure::internal)?;
-                return Ok(ExitCode::SUCCESS);
+        tokio::time::sleep(Duration::from_secs(args.every)).await;
+        // Nobody listening yet is no reason to end.
+        match sim.turn(args.callback.as_deref()).await {
+            Ok((good, made)) if args.callback.is_some() && !printer.is_json() => {
+                printer.line(format!("{good} of {made} callbacks were accepted"))?;
             }
-            () = tokio::time::sleep(every), if args.every > 0 && sim.calls_back() => {
-                // Nobody listening yet is no reason to end.
-                match sim.turn(args.callback.as_deref()).await {
-                    Ok((good, made)) if args.callback.is_some() && !printer.is_json() => {
-                        printer.line(format!("{good} of {made} callbacks were accepted"))?;
-                    }
-                    Ok(_) => {}
-                    Err(failure) if !printer.is_json() => printer.line(failure.message)?,
-                    Err(_) => {}
-                }
-                printer.flush()?;
-            }
+            Ok(_) => {}
+            Err(failure) if !printer.is_json() => printer.line(failure.message)?,
+            Err(_) => {}
         }
+        printer.flush()?;
     }
 }

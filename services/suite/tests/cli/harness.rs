@@ -4,8 +4,8 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::{Receiver, channel},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -88,26 +88,17 @@ impl Home {
 
     /// Runs `jinke` with these arguments in the home, whose data folder is the default one.
     pub fn jinke(&self, args: &[&str]) -> Answer {
-        answer(self.command(JINKE).args(args).output().unwrap())
+        answer(self.command(JINKE).args(args))
     }
 
     /// The same with text on standard input.
     pub fn jinke_with_input(&self, args: &[&str], input: &str) -> Answer {
-        let mut child = self
-            .command(JINKE)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
-        answer(child.wait_with_output().unwrap())
+        let mut command = self.command(JINKE);
+        command.args(args).stdin(Stdio::piped());
+        answered(&mut command, |child| {
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(input.as_bytes()).unwrap();
+        })
     }
 
     /// A command that must succeed, with its answer as JSON.
@@ -119,7 +110,7 @@ impl Home {
 
     /// A line pasted into a shell.
     pub fn shell(&self, line: &str) -> Answer {
-        answer(self.command("sh").args(["-c", line]).output().unwrap())
+        answer(self.command("sh").args(["-c", line]))
     }
 
     /// Starts a suite on a free port and waits until it answers.
@@ -186,7 +177,8 @@ impl Serving {
         self.end_by("-INT")
     }
 
-    fn end_by(mut self, signal: &str) -> ExitStatus {
+    /// Sends a signal, as `kill` takes it, and waits for the end.
+    pub fn end_by(mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -195,7 +187,8 @@ impl Serving {
                 .unwrap()
                 .success()
         );
-        self.child.wait().unwrap()
+        let what = format!("a process that was told {signal}");
+        within(self.child.id(), &what, || self.child.wait().unwrap())
     }
 
     pub fn pid(&self) -> u32 {
@@ -227,7 +220,39 @@ impl Drop for Serving {
     }
 }
 
-fn answer(output: Output) -> Answer {
+/// How long a process may take to end. What takes longer hangs: it is killed, and the test fails
+/// rather than everything waits for it.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Runs `end`, which waits for the end of the process, and kills that one when it takes too long.
+fn within<T>(pid: u32, what: &str, end: impl FnOnce() -> T) -> T {
+    let (done, waits) = channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{what} did not end within {LIMIT:?} and is killed");
+                let _ = Command::new("kill")
+                    .args(["-ABRT", &pid.to_string()])
+                    .status();
+            }
+        });
+        let ended = end();
+        drop(done);
+        ended
+    })
+}
+
+fn answer(command: &mut Command) -> Answer {
+    answered(command, |_| {})
+}
+
+/// Runs a command to its end; `begin` sees it begin.
+fn answered(command: &mut Command, begin: impl FnOnce(&mut Child)) -> Answer {
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    begin(&mut child);
+    let what = format!("{:?}", command.get_args());
+    let output = within(child.id(), &what, || child.wait_with_output().unwrap());
     Answer {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
@@ -267,4 +268,18 @@ fn what_happens_in_a_simulator_is_called_back() {
         assert!(simulator.interrupt().success(), "{kind}");
     }
     assert!(serving.stop().success());
+}
+
+/// Whoever is called back may be slow; Ctrl-C that comes while the simulator waits for him ends it.
+#[test]
+fn a_simulator_that_waits_for_an_answer_is_stopped() {
+    let home = Home::new();
+    for (kind, signal) in [("wecom", "-INT"), ("dingtalk", "-TERM")] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let callback = format!("http://{}/", listener.local_addr().unwrap());
+        let args = ["simulate", kind, "--rows", "1", "--every", "1"];
+        let simulator = home.start(&[&args[..], &["--callback", &callback]].concat(), "log");
+        let (_caller, _) = listener.accept().unwrap();
+        assert!(simulator.end_by(signal).success(), "{kind}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Revisions, timeline and change feed.
 
+use jinke_kit::shutdown::Signals;
 use jinke_proto::jinke::customer::v1 as pb;
 use jinke_types::Failure;
 
@@ -178,9 +179,23 @@ async fn follow(
     args: ChangesArgs,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let mut next = args.from;
-    let stop = tokio::signal::ctrl_c();
-    tokio::pin!(stop);
+    let mut next = args.from.clone();
+    // One listener for the whole watch: a Ctrl-C that comes while it is opened anew is not lost.
+    let mut signals = Signals::listen().map_err(Failure::internal)?;
+    tokio::select! {
+        failed = watch(client, &args, &mut next, printer) => return failed,
+        _ = signals.next() => {}
+    }
+    printer.line(format!("继续 go on with --from {next}"))
+}
+
+/// Prints changes for ever; `next` goes with them.
+async fn watch(
+    client: &mut Client,
+    args: &ChangesArgs,
+    next: &mut String,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
     loop {
         let request = pb::WatchCustomerChangesRequest {
             page_token: next.clone(),
@@ -188,27 +203,22 @@ async fn follow(
         };
         let mut watch = client.watch_customer_changes(request).await.answer()?;
         loop {
-            let answer = tokio::select! {
-                answer = watch.message() => answer,
-                _ = &mut stop => {
-                    return printer.line(format!("继续 go on with --from {next}"));
-                }
-            };
-            match answer {
+            match watch.message().await {
                 Ok(Some(answer)) => {
-                    next.clone_from(&answer.next_page_token);
-                    if answer.changes.is_empty() {
-                        continue;
+                    if !answer.changes.is_empty() {
+                        printer.message_line(
+                            "jinke.customer.v1.WatchCustomerChangesResponse",
+                            &answer,
+                        )?;
+                        let mut table = change_table();
+                        answer
+                            .changes
+                            .iter()
+                            .for_each(|change| change_row(&mut table, change));
+                        printer.table(&table)?;
+                        printer.flush()?;
                     }
-                    printer
-                        .message_line("jinke.customer.v1.WatchCustomerChangesResponse", &answer)?;
-                    let mut table = change_table();
-                    answer
-                        .changes
-                        .iter()
-                        .for_each(|change| change_row(&mut table, change));
-                    printer.table(&table)?;
-                    printer.flush()?;
+                    *next = answer.next_page_token;
                 }
                 // The server may cut a watch at any time; the token goes on where it stood.
                 Ok(None) => break,
