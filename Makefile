@@ -100,7 +100,7 @@ quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 
 .PHONY: batch-equality
 batch-equality: tools ## 100,000 records (RECORDS=n) through the service and through the batch engine: the same clusters
-	JINKE_BATCH_RECORDS=$${RECORDS:-100000} cargo test --release -p jinke-customer --test engine batch -- --nocapture
+	JINKE_BATCH_RECORDS=$${RECORDS:-100000} cargo test --release -p jinke-customer --test engine batch:: -- --nocapture
 
 .PHONY: soak
 soak: tools ## Long random runs, faults of half a minute; SEED=n repeats one, CASES=n sets how many

@@ -152,10 +152,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = Arc::new(DescriptorPool::decode(jinke_proto::FILE_DESCRIPTOR_SET)?);
     let service = tower::service_fn(move |request| answer(Arc::clone(&pool), request));
     let stop = Shutdown::new();
+    let mut signals = shutdown::Signals::listen()?;
     let backends = Backends::everywhere(service);
     let serving = jinke_gateway::start(&config, backends, &Metrics::new(), stop.clone()).await?;
     if let Some(serving) = serving {
-        shutdown::signal().await?;
+        signals.next().await;
         stop.trigger();
         serving.wait().await?;
     }

@@ -64,11 +64,3 @@ impl Signals {
         }
     }
 }
-
-/// Completes when the process receives SIGTERM or SIGINT from now on.
-///
-/// # Errors
-/// When the handlers cannot be installed.
-pub async fn signal() -> std::io::Result<&'static str> {
-    Ok(Signals::listen()?.next().await)
-}

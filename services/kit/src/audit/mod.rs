@@ -125,20 +125,7 @@ impl Desk {
             .audit_events
             .with_label_values(&[self.service, outcome])
             .inc();
-        recorded.map_err(|failure| {
-            if failure.reason == "AUDIT_BACKLOG_FULL" {
-                return failure;
-            }
-            tracing::error!(
-                reason = failure.reason,
-                "the audit trail is not written: {failure}"
-            );
-            Failure::new(
-                Code::Unavailable,
-                "AUDIT_UNAVAILABLE",
-                "the call cannot be recorded in the audit trail, so it is not answered",
-            )
-        })
+        recorded.map_err(unanswerable)
     }
 
     /// Whether this refusal is to be recorded, with how many like it were not.
@@ -155,6 +142,22 @@ impl Desk {
         known.put(refused, (now, 0));
         Some(merged)
     }
+}
+
+/// What the caller is told when the trail cannot be written.
+fn unanswerable(failure: Failure) -> Failure {
+    if failure.reason == "AUDIT_BACKLOG_FULL" {
+        return failure;
+    }
+    tracing::error!(
+        reason = failure.reason,
+        "the audit trail is not written: {failure}"
+    );
+    Failure::new(
+        Code::Unavailable,
+        "AUDIT_UNAVAILABLE",
+        "the call cannot be recorded in the audit trail, so it is not answered",
+    )
 }
 
 /// A call about to be answered, as the trail sees it.
@@ -233,7 +236,7 @@ impl Subject {
     async fn record_end(&self, event: Option<AuditEvent>) -> Result<(), Failure> {
         match (event, self.intent()) {
             (Some(event), ended) => self.desk.record(event, ended).await,
-            (None, Some(ended)) => self.desk.log.close(ended).await,
+            (None, Some(ended)) => self.desk.log.close(ended).await.map_err(unanswerable),
             (None, None) => Ok(()),
         }
     }

@@ -99,9 +99,17 @@ async fn until_logged(dir: &Path, text: &str) {
 }
 
 async fn exit(mut child: Child) -> bool {
-    tokio::task::spawn_blocking(move || child.wait().unwrap().success())
-        .await
-        .unwrap()
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A call that stays in the handler until its deadline.

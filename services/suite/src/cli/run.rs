@@ -124,6 +124,8 @@ async fn serve(
 ) -> Outcome {
     let gateway: jinke_gateway::GatewayConfig = config.section(jinke_gateway::SECTION)?;
     let gateway_tls = !gateway.tls.cert_file.as_os_str().is_empty();
+    // From here on, so that Ctrl-C while everything still starts ends the import before it begins.
+    let mut signals = shutdown::Signals::listen().map_err(Failure::internal)?;
     let running = suite::start(config, areas).await?;
     let endpoint = endpoint(running.addr(), tls.is_some());
     write_private(&endpoint_file(data_dir), &format!("{endpoint}\n"))?;
@@ -143,13 +145,13 @@ async fn serve(
     if args.samples {
         let work = samples(args, (data_dir, folder), &endpoint, tls, printer);
         let done = tokio::select! {
-            done = work => done,
-            signal = shutdown::signal() => {
-                let signal = signal.unwrap_or("a signal");
+            biased;
+            signal = signals.next() => {
                 say(&format!("{signal}: 停止导入，下次接着来 stopping; the next run goes on"));
                 running.stop().await?;
                 return Ok(ExitCode::from(crate::print::error::EXIT_INTERRUPTED));
             }
+            done = work => done,
         };
         match done {
             Ok(found) => simulations = found,

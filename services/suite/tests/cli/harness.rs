@@ -227,19 +227,22 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// Runs `end`, which waits for the end of the process, and kills that one when it takes too long.
 fn within<T>(pid: u32, what: &str, end: impl FnOnce() -> T) -> T {
     let (done, waits) = channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{what} did not end within {LIMIT:?} and is killed");
-                let _ = Command::new("kill")
-                    .args(["-ABRT", &pid.to_string()])
-                    .status();
-            }
-        });
-        let ended = end();
-        drop(done);
-        ended
-    })
+    let watch = thread::spawn(move || {
+        let late = waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout);
+        if late {
+            let _ = Command::new("kill")
+                .args(["-ABRT", &pid.to_string()])
+                .status();
+        }
+        late
+    });
+    let ended = end();
+    drop(done);
+    assert!(
+        !watch.join().unwrap(),
+        "{what} does not end: killed after {LIMIT:?}"
+    );
+    ended
 }
 
 fn answer(command: &mut Command) -> Answer {
