@@ -198,7 +198,8 @@ impl Suite {
 
     /// A new channel, logged in with the key that the first start left in the data folder.
     pub async fn login(&self) -> Result<Authed> {
-        self.connect(Credential::Token(self.token().await?))
+        // A key and not a token: what is filled for long outlives a token.
+        self.connect(Credential::Key(self.key()?))
     }
 
     fn connect(&self, credential: Credential) -> Result<Peer> {
@@ -213,14 +214,14 @@ impl Suite {
 
     /// A token for the key that the first start left in the data folder.
     pub async fn token(&self) -> Result<String> {
+        token(self.connect(Credential::None)?, &self.key()?).await
+    }
+
+    fn key(&self) -> Result<String> {
         let text = std::fs::read_to_string(self.data.join("credentials/admin.toml"))?;
         let credentials: toml::Table = text.parse()?;
-        let key = credentials
-            .get("key")
-            .and_then(|k| k.as_str())
-            .context("key")?
-            .to_owned();
-        token(self.connect(Credential::None)?, &key).await
+        let key = credentials.get("key").and_then(|k| k.as_str());
+        Ok(key.context("key")?.to_owned())
     }
 
     /// Kills the process as `kill -9` does and waits for its end.

@@ -20,6 +20,7 @@ use crate::{config::DingtalkConfig, event};
 /// A frame is at most this many bytes.
 pub const MAX_FRAME: usize = 1 << 20;
 const PING: Duration = Duration::from_secs(60);
+/// A channel of which nothing is heard for so long, not even answers to our pings, is dead.
 const SILENCE: Duration = Duration::from_secs(300);
 /// DingTalk's own servers for channels are below this domain.
 const DOMAIN: &str = ".dingtalk.com";
@@ -137,7 +138,6 @@ impl Channel {
         let broken = |failure| PullError::new(PullErrorKind::Unavailable, failure);
         let ended = |why: &str| broken(Failure::new(Code::Unavailable, "CHANNEL_ENDED", why));
         let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
-        let mut heard = tokio::time::Instant::now();
         loop {
             let text = tokio::select! {
                 next = socket.next() => match next {
@@ -146,7 +146,7 @@ impl Channel {
                     Some(Ok(text)) => text,
                 },
                 _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if socket.heard().elapsed() > SILENCE {
                         return ended("the channel said nothing for too long");
                     }
                     if let Err(failure) = socket.ping().await {
@@ -155,7 +155,6 @@ impl Channel {
                     continue;
                 }
             };
-            heard = tokio::time::Instant::now();
             let answer = match frame(&text) {
                 Frame::Nothing => continue,
                 Frame::End => return ended("DingTalk asks for a new channel"),

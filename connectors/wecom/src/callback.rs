@@ -6,9 +6,12 @@
 //!
 //! **The same event again.** WeCom repeats a call that was not answered within five seconds, with
 //! the same message. The key of an event is a hash of its whole message, and not, as WeCom
-//! suggests, of sender and time: two members may add two contacts in one second. Two messages of
-//! one second that are equal in every field say the same, and since the row is pulled after the
-//! call was answered, the pull sees what both of them tell.
+//! suggests, of sender and time: two members may add two contacts in one second. Two changes of one
+//! row in one second give messages that are equal in every field, and the row may have been pulled
+//! between them. So the key of an event that only names rows covers the encrypted text too, which
+//! begins with random bytes: what comes anew is pulled anew, at worst once more than needed, and
+//! the same bytes are still known. An event that says itself who left is taken once per message: a
+//! repetition that comes late must not remove somebody who is back.
 //!
 //! **Age.** A call whose timestamp is further from our clock than `callback_window_seconds` is
 //! refused: whoever recorded a call cannot play it later. Within that time the key of the event
@@ -55,7 +58,8 @@ impl Calls {
         age.is_some_and(|age| age <= self.window.as_secs())
     }
 
-    fn event(&self, message: &[u8]) -> Option<CallbackEvent> {
+    /// The event of a message that came as this encrypted text.
+    fn event(&self, message: &[u8], encrypted: &str) -> Option<CallbackEvent> {
         let fields = xml::fields(message)?;
         let field = |name: &str| fields.get(name).map_or("", |v| v.trim());
         if field("ToUserName") != &*self.corp_id {
@@ -67,7 +71,6 @@ impl Calls {
         };
         let change = field("ChangeType");
         let mut event = CallbackEvent {
-            key: format!("wecom:{}", hex::encode(Sha256::digest(message))),
             topic: topic(what, change),
             ..CallbackEvent::default()
         };
@@ -106,6 +109,11 @@ impl Calls {
             },
             _ => {}
         }
+        let mut hash = Sha256::new_with_prefix(message);
+        if event.directory.is_empty() && !event.pull.is_empty() {
+            hash.update(encrypted);
+        }
+        event.key = format!("wecom:{}", hex::encode(hash.finalize()));
         Some(event)
     }
 }
@@ -149,12 +157,10 @@ impl Callback for Calls {
         let Some(encrypted) = encrypted else {
             return CallbackOutcome::refused("UNREADABLE");
         };
+        let encrypted = encrypted.trim();
         // The signature covers the time, so a time is looked at only once it is known to be
         // WeCom's; the reason tells nothing to the caller either way.
-        let Ok(message) = self
-            .envelope
-            .open(signature, timestamp, nonce, encrypted.trim())
-        else {
+        let Ok(message) = self.envelope.open(signature, timestamp, nonce, encrypted) else {
             return CallbackOutcome::refused("SIGNATURE");
         };
         if !self.is_fresh(timestamp, request) {
@@ -166,7 +172,7 @@ impl Callback for Calls {
                 events: Vec::new(),
             };
         }
-        match self.event(&message) {
+        match self.event(&message, encrypted) {
             Some(event) => CallbackOutcome::Verified {
                 answer: CallbackAnswer::text("success"),
                 events: vec![event],

@@ -223,15 +223,20 @@ impl Inner {
             );
         }
         let token = bearer(&parts.headers);
+        // Whoever speaks gRPC is refused in gRPC: its clients read no JSON.
+        let refuse = |status: Status| match web::refused(&parts.headers, &status) {
+            Some(response) => response,
+            None => self.refuse(&status),
+        };
         if let Err(status) = self.allowance(token.as_deref(), from) {
-            return named("limited", self.refuse(&status));
+            return named("limited", refuse(status));
         }
         let uri_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
         if uri_bytes > self.config.uri_bytes {
             let max = self.config.uri_bytes;
             let message = format!("path and query may have up to {max} bytes");
             let failure = Failure::new(Code::InvalidArgument, "URI_TOO_LONG", message);
-            return named("other", self.refuse(&error::status(failure)));
+            return named("other", refuse(error::status(failure)));
         }
         if parts.method == Method::GET && path == "/openapi.json" {
             return named("openapi", text("application/json", self.document.clone()));

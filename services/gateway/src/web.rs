@@ -38,6 +38,23 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|t| t.starts_with("application/grpc"))
 }
 
+/// A refusal of the gateway's own as gRPC or gRPC-Web says it: the status in the head, no body.
+/// `None` when the request is neither.
+pub fn refused(headers: &HeaderMap, status: &tonic::Status) -> Option<Response<Body>> {
+    if !is_grpc(headers) {
+        return None;
+    }
+    let mut response = status.clone().into_http();
+    let asked = headers.get(header::CONTENT_TYPE)?;
+    if asked.as_bytes().starts_with(b"application/grpc-web") {
+        // gRPC-Web clients accept an answer in the form they asked in.
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, asked.clone());
+    }
+    Some(response)
+}
+
 /// Passes calls of the services in the pool whose package begins with `jinke.` on to their areas,
 /// and calls about long-running operations where one backend serves all areas.
 pub fn pass(pool: &DescriptorPool, backends: Backends) -> Pass {

@@ -9,6 +9,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use jinke_types::{Code, Entropy, Failure};
 use reqwest::{Upgraded, Url};
+use tokio::time::Instant;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -30,6 +31,7 @@ const MAX_UNSENT: usize = 4 << 20;
 pub struct WebSocket {
     stream: WebSocketStream<Upgraded>,
     write_timeout: Duration,
+    heard: Instant,
 }
 
 impl std::fmt::Debug for WebSocket {
@@ -117,6 +119,7 @@ impl WebSocket {
         Ok(Self {
             stream: WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(limits)).await,
             write_timeout: timeout,
+            heard: Instant::now(),
         })
     }
 
@@ -129,7 +132,11 @@ impl WebSocket {
         use tokio_tungstenite::tungstenite::Error;
         loop {
             let broke = |reason, why: &str| Some(Err(Failure::new(Code::Unavailable, reason, why)));
-            return match self.stream.next().await? {
+            let next = self.stream.next().await?;
+            if next.is_ok() {
+                self.heard = Instant::now();
+            }
+            return match next {
                 Ok(Message::Text(text)) => Some(Ok(text.as_str().to_owned())),
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
                 Ok(Message::Close(_)) | Err(Error::ConnectionClosed) => None,
@@ -140,6 +147,12 @@ impl WebSocket {
                 Err(_) => broke("HTTP_FAILED", "the websocket broke"),
             };
         }
+    }
+
+    /// When the server last sent anything while somebody waited in [`Self::next`]: a text, a ping,
+    /// or the answer to one of ours. At first when it was opened.
+    pub const fn heard(&self) -> Instant {
+        self.heard
     }
 
     /// Sends a text.
@@ -207,6 +220,39 @@ mod tests {
         );
         assert_eq!(of("ws://127.0.0.1:9/").unwrap(), "http://127.0.0.1:9");
         assert_eq!(of("https://a.example/").unwrap_err().reason, "URL_INVALID");
+    }
+
+    /// A server of one websocket that says nothing by itself and answers pings when told to.
+    async fn silent(answers: bool) -> WebSocket {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            if answers {
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+            std::future::pending::<()>().await;
+        });
+        let policy = NetworkPolicy::new()
+            .allow(websocket_origin(&url).unwrap())
+            .with_private_network();
+        let entropy = jinke_types::SeededEntropy::new(1);
+        WebSocket::connect(ClientConfig::default(), policy, &url, &entropy)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_pings_is_heard() {
+        for answers in [true, false] {
+            let mut socket = silent(answers).await;
+            let opened = socket.heard();
+            socket.ping().await.unwrap();
+            let next = tokio::time::timeout(Duration::from_millis(500), socket.next()).await;
+            assert!(next.is_err(), "an answer to a ping is no text");
+            assert_eq!(socket.heard() > opened, answers);
+        }
     }
 
     #[test]

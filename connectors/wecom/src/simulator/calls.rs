@@ -74,8 +74,10 @@ impl Simulator {
             if every(how.lost, i + 1) {
                 continue;
             }
+            // A call whose answer was lost is made again as it was.
+            let call = seal(event.message.as_bytes(), World::now());
             for _ in 0..1 + usize::from(every(how.doubled, i + 1)) {
-                answers.push(send(url, &seal(event.message.as_bytes(), World::now())).await?);
+                answers.push(send(url, &call).await?);
             }
         }
         Ok(answers)

@@ -155,6 +155,44 @@ async fn events_come_once_whatever_happens_on_the_way() {
     );
 }
 
+/// WeCom gives its events no number, and their time has seconds only.
+#[tokio::test]
+async fn equal_changes_of_one_second_are_each_asked_for() {
+    let wecom = Wecom::start(0).await;
+    let endpoint = Endpoint::start(wecom.wecom()).await;
+    let sim = &wecom.simulator;
+    sim.follow("lisi", "wm1", json!({}), json!({}));
+    // Again until both happen within one second.
+    loop {
+        sim.drop_events();
+        for remark in ["丙", "丁"] {
+            sim.follow("lisi", "wm1", json!({}), json!({ "remark": remark }));
+        }
+        let seconds = sim.waiting();
+        if seconds.len() == 2 && seconds[0] == seconds[1] {
+            break;
+        }
+    }
+    sim.leave("zhangsan");
+    let how = Delivery::default();
+    sim.deliver(&endpoint.url(), how).await.unwrap();
+    let events = endpoint.events();
+    let pulled: Vec<_> = events.iter().flat_map(|e| e.pull.clone()).collect();
+    assert_eq!(pulled, ["contacts/wm1", "contacts/wm1"]);
+    assert_eq!(events.len(), 3);
+    // The same bytes again, all of them: nothing new.
+    let connector = wecom.wecom();
+    let callback = connector.callback().unwrap();
+    let requests = endpoint.kept.lock().unwrap().requests.clone();
+    assert_eq!(requests.len(), 3);
+    for request in &requests {
+        let CallbackOutcome::Verified { events, .. } = callback.receive(request) else {
+            panic!("a genuine call is refused")
+        };
+        assert!(endpoint.kept.lock().unwrap().keys.contains(&events[0].key));
+    }
+}
+
 #[tokio::test]
 async fn leavers_are_told_at_once_and_others_are_asked_for() {
     let wecom = Wecom::start(0).await;

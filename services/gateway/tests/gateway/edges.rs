@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use http::Request;
 use tonic::body::Body;
 
@@ -92,6 +95,45 @@ async fn a_caller_who_asks_too_often_waits() {
             .render()
             .contains("jinke_gateway_limited_total{caller=\"subject\"} 2")
     );
+}
+
+/// Clients of gRPC make of a plain 429 that the service is away, and read no JSON.
+#[tokio::test(start_paused = true)]
+async fn who_speaks_grpc_is_refused_in_grpc() {
+    let house = house(&[
+        "uri_bytes=300",
+        "rate.address_per_second=1",
+        "rate.address_burst=2",
+    ]);
+    let ask = async |uri: &str, content_type: &str| {
+        let mut call = request("POST", uri, "");
+        let headers = call.headers_mut();
+        headers.insert("content-type", content_type.parse().unwrap());
+        headers.insert("authorization", "Bearer made-up".parse().unwrap());
+        let reply = house.send(call).await;
+        assert_eq!(reply.code, 200);
+        assert_eq!(reply.header("content-type"), content_type);
+        assert_eq!(reply.text, "");
+        // google.rpc.Status in bytes; its texts can be read in there.
+        let details = reply
+            .header("grpc-status-details-bin")
+            .trim_end_matches('=');
+        let details = STANDARD_NO_PAD.decode(details).unwrap();
+        let details = String::from_utf8_lossy(&details).into_owned();
+        (reply.header("grpc-status").to_owned(), details)
+    };
+    let long = format!("/jinke.testing.v1.Things/{}", "a".repeat(300));
+    let (status, details) = ask(&long, "application/grpc").await;
+    assert_eq!(status, (tonic::Code::InvalidArgument as i32).to_string());
+    assert!(details.contains("URI_TOO_LONG"), "{details}");
+    let (_, details) = ask(&long, "application/grpc-web+proto").await;
+    assert!(details.contains("URI_TOO_LONG"), "{details}");
+    for content_type in ["application/grpc", "application/grpc-web+proto"] {
+        let (status, details) = ask("/jinke.testing.v1.Things/Get", content_type).await;
+        assert_eq!(status, (tonic::Code::ResourceExhausted as i32).to_string());
+        assert!(details.contains("RATE_LIMITED"), "{details}");
+        assert!(details.contains("RetryInfo"), "{details}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,6 +142,11 @@ pub async fn backup(global: &Global, args: BackupArgs, printer: &mut Printer<'_>
         (None, Some(into)) => into.join(files::folder_name(&time)),
         (None, None) => return Err(Failure::field("out", "must be given, or --into")),
     };
+    // First of all: they may be what fills the disk.
+    let mut gone = match &args.into {
+        Some(into) => files::forget_unfinished(into)?,
+        None => Vec::new(),
+    };
     let unfinished = files::begin(&out)?;
     let manifest = match copy(&config, &args.services, &time, &unfinished).await {
         Ok(manifest) => manifest,
@@ -155,10 +160,9 @@ pub async fn backup(global: &Global, args: BackupArgs, printer: &mut Printer<'_>
     if let Some(keys) = &args.keys {
         files::copy_keys(&config, &storages(&config, &args.services)?, keys)?;
     }
-    let gone = match (&args.into, args.keep) {
-        (Some(into), Some(keep)) => files::forget_older(into, keep)?,
-        _ => Vec::new(),
-    };
+    if let (Some(into), Some(keep)) = (&args.into, args.keep) {
+        gone.extend(files::forget_older(into, keep)?);
+    }
     show(printer, &manifest, &out, "备份完成 backed up")?;
     for folder in gone {
         printer.line(format!("已删除旧备份 deleted {}", folder.display()))?;

@@ -1,6 +1,9 @@
 //! Backing up a serving suite, and restoring it on an empty machine, on either engine.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use jinke_store::{Engine, testing::Place};
 use serde_json::Value;
@@ -140,6 +143,13 @@ fn old_backups_go_and_half_ones_do_not_count() {
     home.serve(&[]).stop();
     let into = home.path("backups");
     fs::create_dir_all(into.join("jinke-2020-01-01T00-00-00Z.unfinished")).unwrap();
+    // Of a backup that died yesterday, and of one that is not its: the name says whose it is.
+    let yesterday = SystemTime::now() - Duration::from_hours(24);
+    for name in ["jinke-2020-01-02T00-00-00Z.unfinished", "a.unfinished"] {
+        fs::create_dir_all(into.join(name)).unwrap();
+        let folder = fs::File::open(into.join(name)).unwrap();
+        folder.set_modified(yesterday).unwrap();
+    }
     for day in 1..4 {
         let old = into.join(format!("jinke-2020-01-0{day}T00-00-00Z"));
         fs::create_dir_all(&old).unwrap();
@@ -152,8 +162,9 @@ fn old_backups_go_and_half_ones_do_not_count() {
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left.len(), 4, "{left:?}");
-    assert_eq!(left[0], "jinke-2020-01-01T00-00-00Z.unfinished");
-    assert_eq!(left[1], "jinke-2020-01-03T00-00-00Z");
-    assert!(left[2].starts_with("jinke-20") && left[3] == "somebody-elses");
+    assert_eq!(left.len(), 5, "{left:?}");
+    assert_eq!(left[0], "a.unfinished");
+    assert_eq!(left[1], "jinke-2020-01-01T00-00-00Z.unfinished");
+    assert_eq!(left[2], "jinke-2020-01-03T00-00-00Z");
+    assert!(left[3].starts_with("jinke-20") && left[4] == "somebody-elses");
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -15,6 +16,9 @@ use super::{Manifest, UNFINISHED, wrong};
 use crate::suite::{Area, Storage};
 
 const MANIFEST: &str = "manifest.json";
+/// An unfinished copy to which nothing was written for so long is of a backup that died. One that
+/// goes on writes all the time, but for statements that wait for the database: an hour at most.
+const ABANDONED: Duration = Duration::from_secs(2 * 3_600);
 /// A manifest is small; more than this is none.
 const MAX_MANIFEST: u64 = 16 << 20;
 /// A line of a copy is a row, and no row is larger.
@@ -67,6 +71,43 @@ pub(super) fn finish(unfinished: &Path, out: &Path) -> Result<(), Failure> {
         Some(parent) => sync(parent).map_err(|e| file_failed(parent, &e)),
         None => Ok(()),
     }
+}
+
+/// Deletes what backups that died left in a folder of backups: unfinished copies to which nothing
+/// was written for [`ABANDONED`], so that none that still goes on is touched.
+pub(super) fn forget_unfinished(into: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Ok(list) = fs::read_dir(into) else {
+        // The folder is made with the first backup.
+        return Ok(Vec::new());
+    };
+    let abandoned = |path: &Path| {
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let ours = name
+            .strip_suffix(UNFINISHED)
+            .is_some_and(|n| n.starts_with("jinke-") && n.ends_with('Z'));
+        ours && last_written(path).is_some_and(|age| age > ABANDONED)
+    };
+    let found: Vec<PathBuf> = list
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| abandoned(path))
+        .collect();
+    for folder in &found {
+        fs::remove_dir_all(folder).map_err(|e| file_failed(folder, &e))?;
+    }
+    Ok(found)
+}
+
+/// How long ago a folder or a file in it was last written.
+fn last_written(folder: &Path) -> Option<Duration> {
+    let files = fs::read_dir(folder).ok()?.flatten().map(|e| e.metadata());
+    let all = files.chain([fs::metadata(folder)]);
+    let times = all.filter_map(|m| m.and_then(|m| m.modified()).ok());
+    // A time to come is of a clock that was set back: as if written now.
+    times.max().map(|at| at.elapsed().unwrap_or_default())
 }
 
 /// Deletes the oldest backups of a folder, so that `keep` stay.
