@@ -148,14 +148,47 @@ impl Held {
     /// # Errors
     /// Those of reading, and what `line` returns.
     pub async fn copy(
+        self,
+        line: impl FnMut(&str) -> Result<(), Failure> + Send,
+    ) -> Result<Vec<TableState>, Failure> {
+        self.copied(None, line).await
+    }
+
+    /// The same with the rows that some tables had at a moment before.
+    ///
+    /// # Errors
+    /// As [`Self::copy`]; `DATABASE_UNKNOWN` when the database has no such table, or was brought to
+    /// another version in between.
+    pub async fn copy_with(
+        self,
+        earlier: Held,
+        names: &[&str],
+        line: impl FnMut(&str) -> Result<(), Failure> + Send,
+    ) -> Result<Vec<TableState>, Failure> {
+        let has = |name: &&str| self.tables.iter().any(|t| t.name == *name);
+        if earlier.versions != self.versions || !names.iter().all(has) {
+            return Err(wrong(
+                "DATABASE_UNKNOWN",
+                "the database is of another version than this program, or was migrated meanwhile",
+            ));
+        }
+        self.copied(Some((earlier.reader, names)), line).await
+    }
+
+    async fn copied(
         mut self,
+        mut earlier: Option<(Reader, &[&str])>,
         mut line: impl FnMut(&str) -> Result<(), Failure> + Send,
     ) -> Result<Vec<TableState>, Failure> {
         let mut states = Vec::new();
         for table in &self.tables {
             let columns: Vec<&String> = table.columns.keys().collect();
             line(&json!({"table": table.name, "columns": columns}).to_string())?;
-            states.push(copy_table(&mut self.reader, table, &mut line).await?);
+            let reader = match &mut earlier {
+                Some((reader, names)) if names.contains(&table.name.as_str()) => reader,
+                _ => &mut self.reader,
+            };
+            states.push(copy_table(reader, table, &mut line).await?);
         }
         Ok(states)
     }

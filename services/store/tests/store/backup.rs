@@ -121,6 +121,48 @@ async fn a_copy_is_of_one_moment_and_a_change_shows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn some_tables_are_copied_as_of_a_moment_before() {
+    for engine in ENGINES {
+        let place = Place::new(engine).await;
+        let owner = Database::open(place.config(), &MIGRATIONS)
+            .await
+            .expect("opened");
+        fill(&owner, 2).await;
+        let beside = backup::open_beside(place.config())
+            .await
+            .expect("opened beside");
+        let earlier = backup::hold(&beside).await.expect("held");
+        let change = async |mut tx: jinke_store::Tx| {
+            tx.execute("DELETE FROM parts", args![]).await?;
+            tx.execute("DELETE FROM things WHERE id = -1", args![])
+                .await?;
+            Ok(())
+        };
+        owner.write(change).await.expect("changed");
+        let later = backup::hold(&beside).await.expect("held");
+        let mut lines = Vec::new();
+        let states = later
+            .copy_with(earlier, &["parts"], |line| {
+                lines.push(Ok(line.to_owned()));
+                Ok(())
+            })
+            .await
+            .expect("copied");
+        let rows = |table: &str| states.iter().find(|s| s.table == table).map(|s| s.rows);
+        assert_eq!((rows("things"), rows("parts")), (Some(1), Some(4)));
+        assert_eq!(backup::state_of(lines.into_iter()).expect("read"), states);
+        // A table that is not there would silently be of the later moment.
+        let (earlier, later) = (backup::hold(&beside).await, backup::hold(&beside).await);
+        let later = later.expect("held");
+        let refused = later.copy_with(earlier.expect("held"), &["nothing"], |_| Ok(()));
+        assert_eq!(refused.await.unwrap_err().reason, "DATABASE_UNKNOWN");
+        beside.close().await;
+        owner.close().await;
+        place.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_copy_is_refused() {
     let place = Place::new(ENGINES[0]).await;
     let db = Database::open(place.config(), &MIGRATIONS)

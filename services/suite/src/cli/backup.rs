@@ -10,6 +10,12 @@
 //! service's copy, which is younger; what is younger only in the followed one is taken up again
 //! after a restore, as after a crash, where request ids and positions keep it from happening twice.
 //!
+//! Two services call each other: pipeline hands messages to the connector service, which hands it
+//! leads. So the connector service has two moments, one before pipeline's and one after it. What
+//! says how far its sources were handed on ([`HANDED_ON`]) is copied as of the first, so that every
+//! lead it knows as delivered is in pipeline's copy, and all the rest as of the second. What was
+//! delivered between the two is delivered once more after a restore, and known there by its key.
+//!
 //! # The files
 //!
 //! ```text
@@ -49,6 +55,10 @@ const FORMAT: u32 = 1;
 const UNFINISHED: &str = ".unfinished";
 /// How long one statement may take while copying.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Tables of the connector service that say what need not be handed on again: positions in the
+/// sources, events that were worked off, rows that were refused.
+const HANDED_ON: [&str; 3] = ["stream_cursors", "callback_events", "record_errors"];
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
@@ -178,7 +188,15 @@ async fn copy(
 ) -> Result<Manifest, Failure> {
     let mut held: Vec<(Area, String, Held)> = Vec::new();
     let mut open = Vec::new();
-    for (area, storage) in storages(config, areas)? {
+    let storages = storages(config, areas)?;
+    let connector = storages.iter().find(|(area, _)| *area == Area::Connector);
+    let mut handed_on = None;
+    if let Some((_, storage)) = connector {
+        let db = backup::open_beside(storage.database.clone()).await?;
+        handed_on = Some(backup::hold(&db).await?);
+        open.push(db);
+    }
+    for (area, storage) in storages {
         let db = backup::open_beside(storage.database).await?;
         let engine = format!("{:?}", db.engine()).to_lowercase();
         // The moment of each is taken before that of the one it follows.
@@ -190,7 +208,11 @@ async fn copy(
         let file = format!("{area}.jsonl.gz");
         let versions = held.versions();
         let mut writer = files::Writer::create(&folder.join(&file))?;
-        let tables = held.copy(|line| writer.line(line)).await?;
+        let line = |line: &str| writer.line(line);
+        let tables = match handed_on.take_if(|_| area == Area::Connector) {
+            Some(earlier) => held.copy_with(earlier, &HANDED_ON, line).await?,
+            None => held.copy(line).await?,
+        };
         let sha256 = writer.finish()?;
         services.insert(
             area.as_str().to_owned(),
