@@ -134,7 +134,7 @@ impl Gateway {
         let rate = |per_second, burst| Rate { per_second, burst };
         let rates = config.rate;
         Ok(Self(Arc::new(Inner {
-            pass: web::pass(&pool, backends.clone()),
+            pass: web::pass(&pool, backends.clone(), draining.clone()),
             pool,
             table,
             backends,

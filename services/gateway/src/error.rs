@@ -99,6 +99,15 @@ pub fn status(failure: Failure) -> Status {
     jinke_kit::status(failure)
 }
 
+/// How a stream ends when the gateway goes down.
+pub fn draining() -> Status {
+    status(Failure::new(
+        jinke_types::Code::Unavailable,
+        "DRAINING",
+        "the gateway is going down; open the stream again",
+    ))
+}
+
 /// A status with how long to wait.
 pub fn retry_in(failure: Failure, seconds: u64) -> Status {
     let bare = jinke_kit::status(failure);

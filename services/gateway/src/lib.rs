@@ -33,6 +33,7 @@ pub mod call;
 pub mod config;
 pub mod cors;
 pub mod edge;
+mod ending;
 pub mod error;
 pub mod json;
 pub mod limit;

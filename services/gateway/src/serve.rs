@@ -1,18 +1,22 @@
 //! The listener: HTTP/1.1 and HTTP/2 on one port, TLS when there is a certificate.
 //!
 //! A connection that does not finish its TLS handshake, or does not begin to speak HTTP, or sends
-//! the headers of a request too slowly, is closed after `head_seconds`.
+//! the headers of a request too slowly, or carries no request, is closed after `head_seconds`.
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, header};
+use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -23,10 +27,10 @@ use jinke_types::{Code, Failure};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     task::JoinHandle,
 };
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 use crate::edge::Gateway;
 
@@ -190,6 +194,67 @@ impl Ends {
     }
 }
 
+/// How many requests a connection of HTTP/2 carries.
+#[derive(Default)]
+struct Carried {
+    now: AtomicUsize,
+    changed: Notify,
+}
+
+impl Carried {
+    fn one(self: &Arc<Self>) -> One {
+        self.now.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
+        One(Arc::clone(self))
+    }
+
+    /// Completes when there has been none for so long.
+    async fn none_for(&self, patience: Duration) {
+        loop {
+            let changed = self.changed.notified();
+            if self.now.load(Ordering::Acquire) > 0 {
+                changed.await;
+            } else if tokio::time::timeout(patience, changed).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A request that is carried until this is dropped.
+struct One(Arc<Carried>);
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_one();
+    }
+}
+
+/// The body of an answer, whose request is carried until it has left.
+struct Leaving {
+    body: Body,
+    _one: One,
+}
+
+impl http_body::Body for Leaving {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Whether a client that has begun to speak speaks HTTP/2; `None` when it is gone.
 async fn begins(stream: &TcpStream) -> Option<bool> {
     let mut seen = [0; PREFACE.len()];
@@ -238,14 +303,20 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     let asked = ends.clone();
+    let carried = Arc::new(Carried::default());
+    let carries = Arc::clone(&carried);
     let service = service_fn(move |request: http::Request<Incoming>| {
         asked.asked.store(true, Ordering::Release);
         let (gateway, ends) = (gateway.clone(), asked.clone());
+        let one = h2.then(|| carries.one());
         async move {
             let mut answer = gateway.answer(request.map(Body::new), from.ip()).await;
             if ends.leaving.is_triggered() && !h2 {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
+            }
+            if let Some(one) = one {
+                answer = answer.map(|body| Body::new(Leaving { body, _one: one }));
             }
             Ok::<_, std::convert::Infallible>(answer)
         }
@@ -254,9 +325,24 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
     tokio::pin!(serving);
+    // Of HTTP/1.1 the listener itself bounds how long the next request may take to come.
+    let idle = async {
+        if h2 {
+            carried.none_for(head).await;
+        } else {
+            std::future::pending().await
+        }
+    };
+    let closing = async {
+        tokio::select! {
+            () = ends.now() => {}
+            () = idle => {}
+        }
+    };
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        () = ends.now() => {
+        // A request that is on its way just then is still answered: HTTP/2 says which was the last.
+        () = closing => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use http_body::Frame;
 use jinke_kit::Shutdown;
-use jinke_types::{Code, Failure};
+use jinke_types::Failure;
 use prometheus::IntGauge;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 use tokio::time::Instant;
@@ -88,11 +88,7 @@ impl State {
         let events = &mut self.events;
         let next = tokio::select! {
             biased;
-            () = events.draining.wait() => Err(error::status(Failure::new(
-                Code::Unavailable,
-                "DRAINING",
-                "the gateway is going down; open the stream again",
-            ))),
+            () = events.draining.wait() => Err(error::draining()),
             () = reached(events.until) => return None,
             next = events.answer.message() => next,
             () = tokio::time::sleep(events.heartbeat) => {

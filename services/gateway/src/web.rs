@@ -1,11 +1,11 @@
 //! gRPC-Web for browsers, and gRPC itself, on the same port: the same methods as over REST, passed
 //! on as they are.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
-use jinke_kit::deadline;
+use jinke_kit::{Shutdown, deadline};
 use jinke_types::{Code, Failure};
 use prost_reflect::DescriptorPool;
 use tonic::body::Body;
@@ -14,6 +14,7 @@ use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     call::{Backends, FORWARDED},
+    ending::Ending,
     error, table,
 };
 
@@ -56,8 +57,15 @@ pub fn refused(headers: &HeaderMap, status: &tonic::Status) -> Option<Response<B
 }
 
 /// Passes calls of the services in the pool whose package begins with `jinke.` on to their areas,
-/// and calls about long-running operations where one backend serves all areas.
-pub fn pass(pool: &DescriptorPool, backends: Backends) -> Pass {
+/// and calls about long-running operations where one backend serves all areas. Streams end when
+/// `draining` is triggered.
+pub fn pass(pool: &DescriptorPool, backends: Backends, draining: Shutdown) -> Pass {
+    let streams: BTreeSet<String> = pool
+        .services()
+        .flat_map(|s| s.methods().collect::<Vec<_>>())
+        .filter(|m| m.is_server_streaming())
+        .map(|m| format!("/{}/{}", m.parent_service().full_name(), m.name()))
+        .collect();
     let known: Arc<std::collections::BTreeMap<String, String>> = Arc::new(
         pool.services()
             .filter(|s| {
@@ -85,9 +93,18 @@ pub fn pass(pool: &DescriptorPool, backends: Backends) -> Pass {
                     return std::future::ready(Ok(refused)).boxed();
                 }
             };
+            let draining = streams
+                .contains(request.uri().path())
+                .then(|| draining.clone());
             let call = wire.oneshot(stripped(request));
-            call.map(|answer| Ok(answer.unwrap_or_else(tonic::Status::into_http)))
-                .boxed()
+            call.map(|answer| {
+                let answer = answer.unwrap_or_else(tonic::Status::into_http);
+                Ok(match draining {
+                    Some(draining) => answer.map(|body| Body::new(Ending::new(body, draining))),
+                    None => answer,
+                })
+            })
+            .boxed()
         },
     );
     BoxCloneSyncService::new(GrpcWebLayer::new().layer(service))

@@ -259,6 +259,79 @@ async fn draining_answers_whoever_has_just_connected() {
     assert!(TcpStream::connect(addr).await.is_err());
 }
 
+/// A connection of HTTP/2 answers pings by itself, so pings alone would keep it for ever.
+#[tokio::test]
+async fn a_connection_without_requests_is_closed() {
+    let house = house(&["head_seconds=1"]);
+    let serving = listening(&house).await;
+    let ask = |uri: &str| {
+        Request::get(format!("http://{}{uri}", serving.addr()))
+            .header("authorization", "Bearer good")
+            .body(Full::<Bytes>::default())
+            .unwrap()
+    };
+    let connect = async || {
+        let stream = TcpStream::connect(serving.addr()).await.unwrap();
+        let io = hyper_util::rt::TokioIo::new(stream);
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+            .await
+            .unwrap()
+    };
+    let patience = Duration::from_secs(20);
+    // One that never asks, and one that has asked.
+    for asks in [false, true] {
+        let (mut sender, open) = connect().await;
+        let open = tokio::spawn(open);
+        if asks {
+            let answer = sender.send_request(ask("/v1/things/7")).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            answer.into_body().collect().await.unwrap();
+        }
+        let closed = tokio::time::timeout(patience, open).await;
+        closed.expect("closed").unwrap().unwrap();
+    }
+    // One that carries a stream stays as long as that does.
+    let (mut sender, open) = connect().await;
+    let open = tokio::spawn(open);
+    let stream = sender.send_request(ask("/v1/things:watch")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!open.is_finished(), "a stream was cut");
+    drop(stream);
+    let closed = tokio::time::timeout(patience, open).await;
+    closed.expect("closed").unwrap().unwrap();
+}
+
+/// The service behind goes on, so the gateway itself tells those who stream to come again.
+#[tokio::test]
+async fn draining_ends_streams_of_grpc() {
+    for content_type in ["application/grpc", "application/grpc-web+proto"] {
+        let house = house(&[]);
+        let open = Arc::strong_count(&house.service.open);
+        let mut call =
+            crate::support::request("POST", "/jinke.test.v1.ThingService/WatchThings", "");
+        let kind = content_type.parse().unwrap();
+        call.headers_mut().insert("content-type", kind);
+        *call.version_mut() = Version::HTTP_2;
+        *call.body_mut() = tonic::body::Body::new(
+            Full::new(Bytes::from_static(&[0; 5])).map_err(|never| match never {}),
+        );
+        let answer = house.raw(call).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(Arc::strong_count(&house.service.open), open + 1);
+        house.draining.trigger();
+        let all = tokio::time::timeout(Duration::from_secs(5), answer.into_body().collect());
+        let all = all.await.expect("an end").unwrap();
+        let status = all.trailers().and_then(|t| t.get("grpc-status").cloned());
+        let body = String::from_utf8_lossy(&all.to_bytes()).into_owned();
+        let told = status.map(|s| s.to_str().unwrap().to_owned());
+        assert!(
+            told.as_deref() == Some("14") || body.contains("grpc-status:14"),
+            "{told:?} {body}"
+        );
+        assert_eq!(Arc::strong_count(&house.service.open), open);
+    }
+}
+
 #[tokio::test]
 async fn browsers_speak_grpc_web() {
     use prost::Message;
