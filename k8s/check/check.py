@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import kubernetes_validate
 import yaml
@@ -61,9 +62,11 @@ def rendered(folder, where, both):
 
 
 def combinations():
-    """The overlays, and base with every subset of the components."""
+    """The overlays, the suite with what its README allows, and base with every subset of the components."""
     for overlay in sorted((K8S / "overlays").iterdir()):
         yield f"overlays/{overlay.name}", overlay, None
+    for chosen in (["telemetry"], ["registry"], ["telemetry", "registry"]):
+        yield "+".join(["suite", *chosen]), None, ["suite", *chosen]
     for size in range(len(OPTIONAL) + 1):
         for chosen in itertools.combinations(OPTIONAL, size):
             for registry in ([], ["registry"]):
@@ -78,7 +81,7 @@ def documents_of(folder, components, where):
         spec = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
-            "resources": [os.path.relpath(K8S / "base", place)],
+            "resources": [os.path.relpath(K8S / "base", place)] if "suite" not in components else [],
             "components": [os.path.relpath(K8S / "components" / c, place) for c in components],
         }
         with open(f"{place}/kustomization.yaml", "w", encoding="utf-8") as file:
@@ -142,6 +145,9 @@ def wiring(documents, where):
         if ("ServiceAccount", pod.get("serviceAccountName")) not in by_name:
             wrong(where, f"{identity(document)} names a ServiceAccount that is not there")
         for container in pod["containers"]:
+            names = [e["name"] for e in container.get("env", [])]
+            for name in sorted({n for n in names if names.count(n) > 1}):
+                wrong(where, f"{identity(document)} has {name} twice, which server-side apply refuses")
             ports = {p["name"]: p["containerPort"] for p in container.get("ports", [])}
             for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
                 probe = container.get(kind, {})
@@ -213,7 +219,14 @@ def allowed(policies, labels, component, port):
     return out and into
 
 
+# What `config show` printed, by what configured() says.
 shown = {}
+
+
+def configured(container):
+    """A container's program and environment; a value out of a Secret is taken for the address of a database."""
+    env = {e["name"]: e.get("value", "postgres://u:p@host/db") for e in container.get("env", [])}
+    return (container.get("command") or [""])[0], tuple(sorted(env.items()))
 
 
 def programs(documents, folder, where):
@@ -223,10 +236,9 @@ def programs(documents, folder, where):
             command = container.get("command", [])
             if not command or not command[0].startswith("/usr/local/bin/"):
                 continue
-            env = {e["name"]: e.get("value", "postgres://u:p@host/db") for e in container.get("env", [])}
-            key = (command[0], tuple(sorted(env.items())))
+            key = configured(container)
             if key not in shown:
-                shown[key] = show(folder / pathlib.Path(command[0]).name, env)
+                shown[key] = show(folder / pathlib.Path(command[0]).name, dict(key[1]))
             text, error = shown[key]
             if error:
                 wrong(where, f"{identity(document)}: {error}")
@@ -235,6 +247,87 @@ def programs(documents, folder, where):
             for port in container.get("ports", []):
                 if port["containerPort"] not in open_ports:
                     wrong(where, f"{identity(document)}: the program does not listen at {port['containerPort']}")
+            buffers(document, container, tomllib.loads(text).get("gateway", {}), where)
+
+
+def key_files(documents, where):
+    """Whatever restores a database has the key files of the same service, which it reads first."""
+    for document, _, pod in pods(documents):
+        secrets = {v["name"]: v["secret"] for v in pod.get("volumes", []) if "secret" in v}
+        for container in pod["containers"]:
+            if "restore" not in container.get("command", []):
+                continue
+            env = {e["name"]: e for e in container["env"]}
+            mounts = {m["mountPath"]: secrets.get(m["name"], {}) for m in container["volumeMounts"]}
+            for name in [n for n in env if n.endswith("__DATABASE__URL")]:
+                folder = env.get(name.replace("__DATABASE__URL", "__KEYS__FOLDER"), {}).get("value")
+                secret = mounts.get(folder, {})
+                files = {item["path"] for item in secret.get("items", [])}
+                same = secret.get("secretName") == env[name]["valueFrom"]["secretKeyRef"]["name"]
+                if not same or files != {"sealing.key.json", "tokens.key.json"}:
+                    wrong(where, f"{identity(document)} has {name}, but not that service's key files")
+
+
+def buffers(document, container, gateway, where):
+    """What serves the gateway can hold its request bodies, which take several times their size in memory."""
+    number = int(gateway.get("listen", "").rpartition(":")[2] or 0)
+    if number not in {p["containerPort"] for p in container.get("ports", [])}:
+        return
+    limit = in_bytes(container["resources"]["limits"]["memory"])
+    if gateway["buffer_bytes"] * 8 > limit:
+        wrong(where, f"{identity(document)}: gateway.buffer_bytes = {gateway['buffer_bytes']} needs a limit of 8 times as much memory, not {limit}")
+
+
+def in_bytes(quantity):
+    number, unit = re.fullmatch(r"(\d+)([KMGT]i)?", quantity).groups()
+    return int(number) * 1024 ** " KMGT".index((unit or " ")[0])
+
+
+BACKEND = "nginx.ingress.kubernetes.io/backend-protocol"
+
+
+def listens_with_tls(config, port):
+    """Whether a program with this configuration serves TLS at the port; None where it does not listen there."""
+    for key, value in config.items():
+        if key == "listen" and str(value).endswith(f":{port}"):
+            return bool(config.get("tls", {}).get("cert_file"))
+        if isinstance(value, dict):
+            found = listens_with_tls(value, port)
+            if found is not None:
+                return found
+    return None
+
+
+def outside(documents, where):
+    """An Ingress, and the Service it leads to, say HTTPS where the program behind serves TLS, and only there."""
+    services = {d["metadata"]["name"]: d["spec"] for d in documents if d["kind"] == "Service"}
+    backends = [
+        (document, path["backend"]["service"])
+        for document in documents
+        if document["kind"] == "Ingress"
+        for rule in document["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    ]
+    for document, backend in backends:
+        service = services.get(backend["name"], {"selector": {}, "ports": []})
+        for port in [p for p in service["ports"] if p["name"] == backend["port"]["name"]]:
+            served = set()
+            for _, labels, pod in pods(documents):
+                for container in pod["containers"] if matches(service["selector"], labels) else []:
+                    number = {p["name"]: p["containerPort"] for p in container.get("ports", [])}.get(port["targetPort"])
+                    text, _ = shown.get(configured(container), ("", ""))
+                    served.add(listens_with_tls(tomllib.loads(text), number))
+            if served not in ({True}, {False}):
+                wrong(where, f"{identity(document)}: cannot tell what is served at {backend}: {served}")
+                continue
+            protocol = "https" if served.pop() else "http"
+            said = {
+                f"annotation {BACKEND}": document["metadata"].get("annotations", {}).get(BACKEND, "http"),
+                f"appProtocol of {backend['name']}": port.get("appProtocol", protocol),
+            }
+            for who, value in said.items():
+                if value.lower() != protocol:
+                    wrong(where, f"{identity(document)}: {who} says {value}, but the pod serves {protocol}")
 
 
 def show(program, env):
@@ -253,7 +346,7 @@ def metrics():
             known |= set(re.findall(r'"(jinke_[a-z0-9_]+)"', path.read_text(encoding="utf-8")))
     telemetry = K8S / "components" / "telemetry"
     used = 0
-    for path in [*telemetry.rglob("*.json"), *telemetry.rglob("rules.yml")]:
+    for path in [*telemetry.rglob("*.json"), *telemetry.rglob("*.yml")]:
         for name in re.findall(r"\bjinke_[a-z0-9_]+", path.read_text(encoding="utf-8")):
             used += 1
             if not {name, re.sub(r"_(bucket|sum|count)$", "", name)} & known:
@@ -296,19 +389,22 @@ def main():
         wiring(documents, where)
         peers(documents, where)
         programs(documents, folder, where)
+        outside(documents, where)
+        key_files(documents, where)
     metrics()
     run_books()
     readmes()
     if len(sys.argv) > 2:
         rules = K8S / "components" / "telemetry" / "prometheus" / "rules.yml"
-        done = subprocess.run([sys.argv[2], "check", "rules", str(rules)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            wrong("rules.yml", done.stdout + done.stderr)
+        for asked in (["check", "rules", rules], ["test", "rules", rules.with_name("tests.yml")]):
+            done = subprocess.run([sys.argv[2], *map(str, asked)], capture_output=True, text=True, check=False)
+            if done.returncode:
+                wrong(asked[-1].name, done.stdout + done.stderr)
     for what, places in failures.items():
         more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
         print(f"k8s: {places[0]}{more}: {what}", file=sys.stderr)
     told = "kubectl and our own renderer" if shutil.which("kubectl") else "our own renderer"
-    rules = "rules checked by promtool" if len(sys.argv) > 2 else "promtool absent: rules not checked by it"
+    rules = "rules checked and tested by promtool" if len(sys.argv) > 2 else "promtool absent: rules not checked by it"
     print(f"k8s: {count} combinations by {told}, {len(valid)} distinct documents, {len(shown)} configurations; {rules}")
     sys.exit(1 if failures else 0)
 

@@ -1,12 +1,13 @@
 """Renders a kustomization without kustomize, for machines that have none.
 
 It knows the part of the format that this folder uses and refuses the rest: resources, components,
-namespace, JSON 6902 patches with a target, configMapGenerator from files without a name suffix, and
+namespace, JSON 6902 patches and merges with a target, configMapGenerator from files without a name suffix, and
 replacements by path. Where kubectl is present, check.py compares the two for every combination.
 """
 
 import copy
 import pathlib
+import re
 
 import yaml
 
@@ -106,11 +107,34 @@ def _selected(target, documents):
 
 def _patch(path, patch, documents):
     operations = yaml.safe_load(patch["patch"])
-    if not isinstance(operations, list):
-        raise Refused(f"{path}: only JSON 6902 patches are known to this renderer")
     for document in _selected(patch["target"], documents):
+        if isinstance(operations, dict):
+            _merge(path, document, copy.deepcopy(operations))
+            continue
         for operation in operations:
             _apply(path, document, copy.deepcopy(operation))
+
+
+def _merge(path, place, change):
+    """A strategic merge, of which this renderer knows changing what is there; list items are found by name."""
+    if isinstance(place, list):
+        changed = []
+        for new in change:
+            found = [item for item in place if item.get("name") == new.get("name")]
+            if len(found) != 1:
+                raise Refused(f"{path}: a merge finds {len(found)} times {new}")
+            _merge(path, found[0], new)
+            changed += found
+        # kustomize puts what a merge names before the rest.
+        place[:] = changed + [item for item in place if item not in changed]
+        return
+    for key, value in change.items():
+        if key not in place or type(place[key]) is not type(value):
+            raise Refused(f"{path}: a merge that adds {key} is not known to this renderer")
+        if isinstance(value, (dict, list)):
+            _merge(path, place[key], value)
+        else:
+            place[key] = value
 
 
 def _apply(path, document, operation):
@@ -144,13 +168,18 @@ def _replace(path, replacement, documents):
     if len(found) != 1:
         raise Refused(f"{path}: the source of a replacement must be one document")
     value = found[0]
-    for part in source["fieldPath"].split("."):
-        value = value[part]
+    for part in _way(source["fieldPath"]):
+        value = value[int(part)] if isinstance(value, list) else value[part]
     for target in replacement["targets"]:
-        options = target["options"]
+        options = target.get("options")
         for document in _selected(target["select"], documents):
             for field in target["fieldPaths"]:
-                _put(document, field.split("."), value, options)
+                _put(document, _way(field), value, options)
+
+
+def _way(path):
+    """The parts of a path; a part in brackets may have dots in it."""
+    return [bracketed or plain for bracketed, plain in re.findall(r"\[([^]]*)\]|([^.\[\]]+)", path)]
 
 
 def _put(place, way, value, options):
@@ -160,6 +189,8 @@ def _put(place, way, value, options):
             _put(item, rest, value, options)
     elif rest:
         _put(place[head], rest, value, options)
+    elif options is None:
+        place[head] = value
     else:
         parts = place[head].split(options["delimiter"])
         parts[options["index"]] = value
