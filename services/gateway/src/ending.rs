@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::HeaderMap;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use jinke_kit::Shutdown;
 use tonic::{Status, body::Body};
 

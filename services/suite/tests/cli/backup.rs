@@ -143,12 +143,12 @@ fn old_backups_go_and_half_ones_do_not_count() {
     home.serve(&[]).stop();
     let into = home.path("backups");
     fs::create_dir_all(into.join("jinke-2020-01-01T00-00-00Z.unfinished")).unwrap();
-    // Of a backup that died yesterday, and of one that is not its: the name says whose it is.
-    let yesterday = SystemTime::now() - Duration::from_hours(24);
+    // Of a backup that died long ago, and of one that is not its: the name says whose it is.
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
     for name in ["jinke-2020-01-02T00-00-00Z.unfinished", "a.unfinished"] {
         fs::create_dir_all(into.join(name)).unwrap();
         let folder = fs::File::open(into.join(name)).unwrap();
-        folder.set_modified(yesterday).unwrap();
+        folder.set_modified(long_ago).unwrap();
     }
     for day in 1..4 {
         let old = into.join(format!("jinke-2020-01-0{day}T00-00-00Z"));
