@@ -56,12 +56,7 @@ test-rigs: tools ## Connectors against real servers (needs JINKE_RIGS, a folder 
 	@[ -n "$${JINKE_RIGS:-}" ] || { echo "set JINKE_RIGS to the folder with the rigs (tryton.sh start|stop PORT)"; exit 1; }
 	@for d in "$$JINKE_RIGS" "$$JINKE_RIGS/rigs"; do [ ! -f "$$d/tryton.sh" ] || exit 0; done; \
 	  echo "$$JINKE_RIGS has no tryton.sh"; exit 1
-	d="$$JINKE_RIGS"; [ -f "$$d/tryton.sh" ] || d="$$d/rigs"; \
-	  export JINKE_RIGS="$$(cd "$$d" && pwd)"; cargo test -p jinke-tryton --features rigs --test rigs && \
-  cargo test -p jinke-runner --features rigs --test service a_real_tryton && \
-  tests/with-sdks.sh cargo test -p jinke-runner --features rigs --test service the_sdks_call && \
-  cargo test -p jinke-suite --features rigs --test cli two_real_servers && \
-	  for c in wecom dingtalk kingdee sap; do tests/with-sdks.sh cargo test -p jinke-$$c --features rigs --test rigs || exit 1; done
+	tests/with-postgres.sh tests/rigs.sh
 
 .PHONY: fmt
 fmt: ## Format the code
