@@ -39,6 +39,9 @@ pub struct SimulateArgs {
 /// # Errors
 /// `LISTEN` when the address is taken.
 pub async fn simulate(args: SimulateArgs, printer: &mut Printer<'_>) -> Outcome {
+    // One listener for the whole run, from before anybody is told to press it: a Ctrl-C that comes
+    // while something happens is not lost.
+    let mut signals = Signals::listen().map_err(Failure::internal)?;
     let mut sim = Simulation::start(&args.kind, &args.listen, args.rows).await?;
     if printer.is_json() {
         let settings: serde_json::Map<String, serde_json::Value> = sim
@@ -59,8 +62,6 @@ pub async fn simulate(args: SimulateArgs, printer: &mut Printer<'_>) -> Outcome 
         printer.line("Ctrl-C ends it")?;
     }
     printer.flush()?;
-    // One listener for the whole run: a Ctrl-C that comes while something happens is not lost.
-    let mut signals = Signals::listen().map_err(Failure::internal)?;
     tokio::select! {
         _ = signals.next() => Ok(ExitCode::SUCCESS),
         failed = act(&mut sim, &args, printer) => failed.map(|()| ExitCode::SUCCESS),
