@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let threads = std::env::var("THREADS").map_or(Ok(2), |t| t.parse())?;
     let options = Options {
-        mode: Mode::parse(mode).ok_or("mode")?,
+        mode: Some(Mode::parse(mode).ok_or("mode")?),
         threads,
         ..Options::default()
     };

@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .and_then(|t| t.parse().ok())
         .unwrap_or(2);
     let options = Options {
-        mode: Mode::parse(mode).ok_or("mode")?,
+        mode: Some(Mode::parse(mode).ok_or("mode")?),
         at: if std::env::var("AT").is_ok_and(|a| a == "merge") {
             At::Merge
         } else {

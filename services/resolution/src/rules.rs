@@ -260,8 +260,9 @@ impl RuleSet {
         out
     }
 
-    /// This rule set with other weights and limits, as another version: `weights` by comparison and
-    /// level in milli-bits, `limits` by key as (max_records, max_cores).
+    /// This rule set with other weights, limits and thresholds, as another version: `weights` by
+    /// comparison and level in milli-bits, `limits` by key as (max_records, max_cores), `thresholds`
+    /// as (review, merge) in milli-bits.
     ///
     /// # Errors
     /// What is unknown or out of range, without a line.
@@ -269,6 +270,7 @@ impl RuleSet {
         &self,
         weights: &BTreeMap<String, BTreeMap<String, i32>>,
         limits: &BTreeMap<String, (usize, usize)>,
+        thresholds: (i32, i32),
     ) -> Result<Self, RuleError> {
         let wrong = |message: String| RuleError { line: 0, message };
         let mut text: toml::Table = toml::from_str(&self.text).map_err(|e| wrong(e.to_string()))?;
@@ -311,6 +313,11 @@ impl RuleSet {
                 if let Some(v) = all.get_mut(at).and_then(|k| k.get_mut(name)) {
                     *v = toml::Value::Integer(n);
                 }
+            }
+        }
+        for (name, value) in [("review", thresholds.0), ("merge", thresholds.1)] {
+            if let Some(v) = text.get_mut("thresholds").and_then(|t| t.get_mut(name)) {
+                *v = toml::Value::Integer(value.into());
             }
         }
         let version = format!("{}-adjusted", self.version.trim_end_matches("-adjusted"));

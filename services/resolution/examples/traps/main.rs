@@ -150,7 +150,7 @@ impl Files {
 fn report(w: &World, show: Option<&str>) -> Result<(), Box<dyn Error>> {
     let (table, truth) = (w.table(), w.truth());
     let options = Options {
-        mode: w.mode,
+        mode: Some(w.mode),
         threads: 2,
         ..Options::default()
     };

@@ -1,7 +1,7 @@
 //! Rows that share a key, and the pairs they give: no step of it runs on one thread alone, and
 //! only a part of the keys is held in order at any time.
 
-use super::parallel;
+use super::parallel::{self, Tally};
 
 /// Keys are spread over so many shards by their highest bits.
 const SHARDS: usize = 4096;
@@ -11,7 +11,7 @@ const GROUP: usize = 1 << 20;
 /// Most groups, unless there are more threads: every group reads all keys once.
 const GROUPS: usize = 4;
 /// Pairs are kept by their first row, so many rows together.
-const PART: usize = 4096;
+pub(super) const PART: usize = 4096;
 
 const fn shard(key: u64) -> usize {
     (key >> SHARD_SHIFT) as usize
@@ -20,10 +20,11 @@ const fn shard(key: u64) -> usize {
 /// Calls `each` with every key that two rows and more have, and these rows, ascending. `entries`
 /// gives the keys of a piece of the table with their rows; a row may have a key twice. `each`
 /// gathers what it finds in a value of its own per group of keys; in which order keys come is
-/// not promised.
+/// not promised. All of it counts as `share` in the tally.
 pub(super) fn by_key<I, T>(
     threads: usize,
     pieces: usize,
+    (tally, share): (&Tally<'_>, u64),
     entries: impl Fn(usize) -> I + Sync,
     empty: impl Fn() -> T + Sync,
     each: impl Fn(&mut T, u64, &[u32]) + Sync,
@@ -34,6 +35,7 @@ where
 {
     let counts = counts(threads, pieces, &entries);
     let groups = groups(&counts, threads);
+    let all = counts.iter().sum::<usize>().max(1) as u64;
     parallel::map(threads, groups.len(), |g| {
         let shards = groups[g].clone();
         let mut next = Vec::with_capacity(shards.len());
@@ -57,6 +59,7 @@ where
         let mut seen = Vec::new();
         let mut from = 0;
         for to in next {
+            tally.add(share * (to - from) as u64 / all);
             let shard = met(&mut list[from..to], &mut seen);
             from = to;
             shard.sort_unstable();
@@ -218,6 +221,7 @@ mod tests {
             let lists = by_key(
                 threads,
                 pieces as usize,
+                (&Tally::new(0, &|_, _| ()), 0),
                 entries,
                 Vec::new,
                 |out: &mut Vec<_>, k, rows| out.push((k, rows.to_vec())),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     kinds::Semantic,
-    parallel,
+    parallel::{self, Tally},
     similar::{self, Vocabulary, Words},
     table::Table,
     values,
@@ -21,9 +21,9 @@ pub(super) struct Cells {
     pub(super) number: Vec<i64>,
     text: Vec<Box<str>>,
     chars: Vec<char>,
-    char_ends: Vec<u32>,
+    char_ends: Vec<usize>,
     words: Vec<u32>,
-    word_ends: Vec<u32>,
+    word_ends: Vec<usize>,
     word_sum: Vec<u32>,
     pub(super) vocabulary: Vocabulary,
     /// How many rows hold a word.
@@ -32,14 +32,17 @@ pub(super) struct Cells {
     pub(super) rarity: Vec<i32>,
 }
 
-fn span<'a, T>(all: &'a [T], ends: &[u32], i: usize) -> &'a [T] {
+/// After so many rows progress is told.
+const TOLD: usize = 16_384;
+
+fn span<'a, T>(all: &'a [T], ends: &[usize], i: usize) -> &'a [T] {
     let from = if i == 0 { 0 } else { ends[i - 1] };
-    &all[from as usize..ends[i] as usize]
+    &all[from..ends[i]]
 }
 
 impl Cells {
     /// Standardizes column `c` of a table.
-    pub(super) fn new(table: &Table, c: usize) -> Self {
+    pub(super) fn new(table: &Table, c: usize, tally: &Tally<'_>) -> Self {
         let semantic = table.columns[c].semantic;
         let mut raw: HashMap<&str, u32> = HashMap::new();
         let mut found: HashMap<String, u32> = HashMap::new();
@@ -47,6 +50,9 @@ impl Cells {
         found.insert(String::new(), 0);
         let mut of_row = Vec::with_capacity(table.len());
         for row in 0..table.len() {
+            if row % TOLD == TOLD - 1 {
+                tally.add(TOLD as u64);
+            }
             let cell = table.cell(row, c);
             let id = match raw.get(cell) {
                 Some(id) => *id,
@@ -102,7 +108,7 @@ impl Cells {
         cells.fill_words(&sorted);
         for s in sorted {
             cells.chars.extend(s.text.chars());
-            cells.char_ends.push(cells.chars.len() as u32);
+            cells.char_ends.push(cells.chars.len());
             cells.number.push(s.number);
             cells.text.push(s.text.into_boxed_str());
         }
@@ -135,7 +141,7 @@ impl Cells {
             self.words
                 .extend(s.words.iter().map(|w| number[w.as_str()]));
             self.words[from..].sort_unstable();
-            self.word_ends.push(self.words.len() as u32);
+            self.word_ends.push(self.words.len());
         }
     }
 
@@ -185,6 +191,8 @@ impl Cells {
 }
 
 /// Standardizes every column, several at a time.
-pub(super) fn columns(table: &Table, threads: usize) -> Vec<Cells> {
-    parallel::map(threads, table.columns.len(), |c| Cells::new(table, c))
+pub(super) fn columns(table: &Table, threads: usize, tally: &Tally<'_>) -> Vec<Cells> {
+    parallel::map(threads, table.columns.len(), |c| {
+        Cells::new(table, c, tally)
+    })
 }

@@ -1,22 +1,28 @@
 //! Why two rows of a table score what they score.
 
-use super::{Column, Mode, Model, Outcome, Table, cells, levels::Comparer, organizations, trained};
-use crate::{NothingGeneric, RuleSet, Step, explain_pair, standardize};
-use jinke_types::PartyKind;
+use super::{
+    Column, Mode, Model, Outcome, Table, cells, levels::Comparer, organizations, parallel::Tally,
+    trained,
+};
+use crate::{NothingGeneric, RuleSet, Step, explain_pair};
 
 /// The waterfall of two rows: the prior first, then a step per column; the last sum is the
-/// score. By the rule set for organizations where the outcome was reached by it; there a value
-/// that is generic in the table counts as if it were not, because two rows do not show it.
+/// score. By the rule set for organizations where the outcome was reached by it: which values are
+/// generic in the table is known where a survey was asked for, else none is held to be.
 pub fn explain_rows(table: &Table, outcome: &Outcome, a: u32, b: u32) -> Vec<Step> {
     match &outcome.model {
         Some(model) => by_model(table, model, a as usize, b as usize),
         None => {
-            let rules = outcome.rules.clone().unwrap_or_else(RuleSet::organization);
-            let of = |row: u32| {
-                let values = organizations::values(table, row as usize);
-                standardize(PartyKind::Organization, &values, &rules)
+            let embedded;
+            let rules = match &outcome.rules {
+                Some(rules) => rules,
+                None => {
+                    embedded = RuleSet::organization();
+                    &embedded
+                }
             };
-            explain_pair(&of(a), &of(b), &NothingGeneric, &rules)
+            let of = |row: u32| organizations::record(table, row as usize, rules, &outcome.generic);
+            explain_pair(&of(a), &of(b), &NothingGeneric, rules)
         }
     }
 }
@@ -33,7 +39,7 @@ fn by_model(table: &Table, model: &Model, a: usize, b: usize) -> Vec<Step> {
             (0..width).map(|c| table.cell(row, c)),
         );
     }
-    let mut all = cells::columns(&two, 1);
+    let mut all = cells::columns(&two, 1, &Tally::new(0, &|_, _| ()));
     for (cells, c) in all.iter_mut().zip(&model.columns) {
         cells.weigh_words(|w, _| c.words.get(w).copied().unwrap_or(c.rare_word));
         cells.rarity = (0..cells.len() as u32)

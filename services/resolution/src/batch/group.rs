@@ -9,10 +9,15 @@
 //! k times as likely as of one that has one other (the Chinese restaurant process, Aldous, 1985).
 //! Beyond the usual size of a group that is not believed any more. In a link two groups with rows of one source are never joined.
 
-use super::{parallel, train::milli};
+use smallvec::SmallVec;
+
+use super::{
+    parallel::{self, Tally},
+    train::milli,
+};
 
 /// A scored pair of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scored {
     /// One row.
     pub a: u32,
@@ -109,7 +114,13 @@ pub(super) fn components(rows: usize, pairs: &[Scored]) -> Components {
 }
 
 /// For every row the row that stands for its cluster: the first of it by name.
-pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usize) -> Vec<u32> {
+pub(super) fn cluster(
+    rows: usize,
+    pairs: &[Scored],
+    ask: &Ask<'_>,
+    threads: usize,
+    tally: &Tally<'_>,
+) -> Vec<u32> {
     let kept: Vec<Scored> = pairs
         .iter()
         .copied()
@@ -117,6 +128,7 @@ pub(super) fn cluster(rows: usize, pairs: &[Scored], ask: &Ask<'_>, threads: usi
         .collect();
     let parts = components(rows, &kept);
     let found = parallel::flat(threads, parts.len(), 256, |range| {
+        tally.add(range.clone().map(|i| parts.of(i).len() as u64).sum());
         range.flat_map(|i| one(parts.of(i), ask)).collect()
     });
     let mut out: Vec<u32> = (0..rows as u32).collect();
@@ -170,45 +182,81 @@ fn one(part: &[Scored], ask: &Ask<'_>) -> Vec<(u32, u32)> {
     edges.sort_unstable_by(|x, y| y.0.cmp(&x.0).then((x.1, x.2).cmp(&(y.1, y.2))));
     edges.dedup();
     let mut group: Vec<usize> = (0..rows.len()).collect();
-    let mut members: Vec<Vec<usize>> = (0..rows.len()).map(|i| vec![i]).collect();
+    let mut groups: Vec<Group> = (0..rows.len())
+        .map(|i| Group::of(i, ask.link.then(|| (ask.source)(rows[i]))))
+        .collect();
     for (_, a, b) in edges {
         let (x, y) = (group[a], group[b]);
-        if x == y || !may_join(&members[x], &members[y], &rows, ask) {
+        if x == y || !may_join(&groups[x], &groups[y], &rows, ask) {
             continue;
         }
-        let (keep, gone) = if x < y { (x, y) } else { (y, x) };
-        let moved = std::mem::take(&mut members[gone]);
-        for m in &moved {
+        // The smaller one moves, so that a row moves few times.
+        let larger = groups[x].members.len() >= groups[y].members.len();
+        let (keep, gone) = if larger { (x, y) } else { (y, x) };
+        let moved = std::mem::take(&mut groups[gone]);
+        for m in &moved.members {
             group[*m] = keep;
         }
-        members[keep].extend(moved);
-        members[keep].sort_unstable();
+        groups[keep].take(moved);
     }
     group
         .iter()
         .enumerate()
-        .map(|(i, g)| (rows[i], rows[members[*g][0]]))
+        .map(|(i, g)| (rows[i], rows[groups[*g].speakers[0]]))
         .collect()
 }
 
-fn may_join(x: &[usize], y: &[usize], rows: &[u32], ask: &Ask<'_>) -> bool {
-    if ask.link {
-        let source = |i: &usize| (ask.source)(rows[*i]);
-        if x.iter().any(|i| y.iter().any(|j| source(i) == source(j))) {
-            return false;
+/// Rows that are held to be one thing.
+#[derive(Default)]
+struct Group {
+    members: Vec<usize>,
+    /// The first of them, in order: they speak for it.
+    speakers: SmallVec<[usize; 2 * SPEAKERS]>,
+    /// Sources of its rows, in order, where they matter.
+    sources: Vec<u32>,
+}
+
+impl Group {
+    fn of(row: usize, source: Option<u32>) -> Self {
+        Self {
+            members: vec![row],
+            speakers: smallvec::smallvec![row],
+            sources: source.into_iter().collect(),
         }
     }
-    if x.len() == 1 && y.len() == 1 {
+
+    fn take(&mut self, other: Self) {
+        self.members.extend(other.members);
+        self.speakers.extend(other.speakers);
+        self.speakers.sort_unstable();
+        self.speakers.truncate(SPEAKERS);
+        self.sources.extend(other.sources);
+        self.sources.sort_unstable();
+    }
+}
+
+/// Whether two lists in order have something in common.
+fn meet(x: &[u32], y: &[u32]) -> bool {
+    let (less, more) = if x.len() <= y.len() { (x, y) } else { (y, x) };
+    less.iter().any(|s| more.binary_search(s).is_ok())
+}
+
+fn may_join(x: &Group, y: &Group, rows: &[u32], ask: &Ask<'_>) -> bool {
+    if ask.link && meet(&x.sources, &y.sources) {
+        return false;
+    }
+    let (many, few) = (x.members.len(), y.members.len());
+    if many == 1 && few == 1 {
         return true;
     }
-    let drawn = if x.len().min(y.len()) == 1 {
-        milli((x.len().max(y.len()) as f64).min(ask.usual))
+    let drawn = if many.min(few) == 1 {
+        milli((many.max(few) as f64).min(ask.usual))
     } else {
         0
     };
     let (mut sum, mut pairs) = (0_i64, 0);
-    for i in x.iter().take(SPEAKERS) {
-        for j in y.iter().take(SPEAKERS) {
+    for i in &x.speakers {
+        for j in &y.speakers {
             let apart = (ask.score)(rows[*i], rows[*j]).saturating_sub(ask.balance);
             let apart = apart.saturating_add(drawn);
             sum += i64::from(apart.clamp(-ask.cap, ask.cap));
@@ -249,7 +297,7 @@ mod tests {
             cap: 10_000,
             usual,
         };
-        let heads = cluster(5, &pairs, &ask, 2);
+        let heads = cluster(5, &pairs, &ask, 2, &Tally::new(0, &|_, _| ()));
         assert_eq!(heads[..4], [0; 4]);
         heads[4] == 0
     }

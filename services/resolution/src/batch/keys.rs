@@ -12,7 +12,7 @@ use super::{
     blocks::{self, Pairs},
     cells::Cells,
     kinds::Semantic,
-    parallel::{self, hash, mix},
+    parallel::{self, Tally, hash, mix},
 };
 
 /// Largest block of one key in which every two rows meet.
@@ -39,6 +39,8 @@ pub struct BlockingReport {
     pub neighbourhoods: u64,
     /// Rows of the largest block before refinement.
     pub largest: u64,
+    /// Blocks by size before refinement: at place i those of 2^i rows up to below 2^(i + 1).
+    pub sizes: [u64; 32],
     /// Distinct pairs.
     pub pairs: u64,
 }
@@ -51,6 +53,16 @@ impl BlockingReport {
         self.generic += other.generic;
         self.neighbourhoods += other.neighbourhoods;
         self.largest = self.largest.max(other.largest);
+        for (sum, n) in self.sizes.iter_mut().zip(other.sizes) {
+            *sum += n;
+        }
+    }
+
+    /// Counts a block of so many rows.
+    pub(super) fn block(&mut self, rows: usize) {
+        self.blocks += 1;
+        self.largest = self.largest.max(rows as u64);
+        self.sizes[rows.max(1).ilog2().min(31) as usize] += 1;
     }
 }
 
@@ -72,6 +84,7 @@ pub(super) fn candidates(
     more: &[Vec<usize>],
     may: &MayMeet<'_>,
     threads: usize,
+    tally: &Tally<'_>,
 ) -> (Vec<u64>, BlockingReport) {
     let rows = ranks.len();
     let order = telling_first(columns);
@@ -90,12 +103,13 @@ pub(super) fn candidates(
             of_row(columns, &order, more, row, &mut keys);
             out.extend(keys.iter().map(|k| (*k, row as u32)));
         }
+        tally.add(span(i).len() as u64);
         out
     });
+    let told = (tally, rows as u64);
     let entries = |i: usize| first[i].iter().copied();
-    let mut found = blocks::by_key(threads, pieces, entries, none, |out, key, block| {
-        out.report.blocks += 1;
-        out.report.largest = out.report.largest.max(block.len() as u64);
+    let mut found = blocks::by_key(threads, pieces, told, entries, none, |out, key, block| {
+        out.report.block(block.len());
         if block.len() <= BLOCK {
             out.pairs.every_two(block, may);
         } else {
@@ -131,6 +145,7 @@ pub(super) fn candidates(
     found.extend(blocks::by_key(
         threads,
         pieces,
+        told,
         entries,
         none,
         |out, _, block| {

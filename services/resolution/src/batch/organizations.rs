@@ -14,7 +14,8 @@ use super::{
     blocks::{self, Pairs},
     group::{self, Scored},
     keys::BlockingReport,
-    parallel::{self, QuickHasher},
+    parallel::{self, QuickHasher, Tally},
+    survey,
 };
 use crate::{
     NothingGeneric,
@@ -157,6 +158,24 @@ fn one<'t>(
     draft.finish(rules, &mut Hashes(hashes))
 }
 
+/// One row as it is compared, its values with one of these generic keys marked.
+pub(super) fn record(table: &Table, row: usize, rules: &RuleSet, generic: &[u64]) -> Standardized {
+    let mut hashes = Vec::new();
+    let mut record = one(
+        table,
+        row,
+        &parts(table),
+        rules,
+        &mut Regions::default(),
+        &mut hashes,
+    );
+    record.mark_generic(|k| {
+        let hash = hashes.get(usize::from(k));
+        hash.is_some_and(|h| generic.binary_search(h).is_ok())
+    });
+    record
+}
+
 fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) -> Piece {
     let mut piece = Piece {
         records: Vec::with_capacity(rows.len()),
@@ -185,50 +204,57 @@ fn standardized(table: &Table, rows: std::ops::Range<usize>, rules: &RuleSet) ->
     piece
 }
 
-/// Resolves a table by a rule set for organizations.
+/// Resolves a table by a rule set for organizations and its thresholds.
 pub fn resolve(
     table: &Table,
     rules: &RuleSet,
-    options: &Options,
+    options: &Options<'_>,
     progress: &Progress<'_>,
 ) -> Outcome {
-    let used = rules.clone();
-    let mut rules = rules.clone();
-    rules.thresholds.review = options.balance.unwrap_or(rules.thresholds.review);
-    rules.thresholds.merge = options
-        .merge
-        .unwrap_or(rules.thresholds.merge)
-        .max(rules.thresholds.review);
     let (rows, threads) = (table.len(), options.threads);
     let span = |i: usize| i * PIECE..((i + 1) * PIECE).min(rows);
     let count = rows.div_ceil(PIECE);
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    progress(Phase::Standardize, 0, rows as u64);
+    let tell = |phase: Phase| move |done: u64, of: u64| progress(phase, done, of);
+    let standardizing = tell(Phase::Standardize);
+    let tally = Tally::new(rows as u64, &standardizing);
     let mut pieces = parallel::map(threads, count, |i| {
-        let piece = standardized(table, span(i), &rules);
-        let n = done.fetch_add(piece.records.len(), std::sync::atomic::Ordering::Relaxed);
-        progress(
-            Phase::Standardize,
-            (n + piece.records.len()) as u64,
-            rows as u64,
-        );
+        let piece = standardized(table, span(i), rules);
+        tally.add(piece.records.len() as u64);
         piece
     });
-    progress(Phase::Block, 0, rows as u64);
-    let (mut pairs, generic, blocking) = block(&pieces, &rules, threads);
+    let blocks = tell(Phase::Block);
+    let tally = Tally::new(rows as u64, &blocks);
+    let (mut pairs, generic, blocking) = block(&pieces, rules, threads, &tally);
     mark(&mut pieces, &generic, threads);
+    let generic_keys = if options.survey {
+        let mut keys: Vec<u64> = generic.iter().map(|g| g.1).collect();
+        parallel::sort(threads, &mut keys);
+        keys.dedup();
+        keys
+    } else {
+        Vec::new()
+    };
     drop(generic);
-    progress(Phase::Compare, 0, blocking.pairs);
+    let comparing = tell(Phase::Compare);
+    let tally = Tally::new(blocking.pairs, &comparing);
     let record = |r: u32| &pieces[r as usize / PIECE].records[r as usize % PIECE];
     let sketches: Vec<Vec<Sketch>> = parallel::map(threads, count, |i| {
         pieces[i].records.iter().map(Sketch::of).collect()
     });
     let sketch = |r: u32| &sketches[r as usize / PIECE][r as usize % PIECE];
-    let weights = Weights::new(&rules);
+    let weights = Weights::new(rules);
     let least = rules.thresholds.review;
+    let of_pair = |a: u32, b: u32| score(record(a), record(b), &NothingGeneric, rules);
+    let survey = options
+        .survey
+        .then(|| survey::survey(table, &pairs, least, &of_pair, threads));
+    let known = options
+        .truth
+        .map(|truth| survey::known(table, truth, &pairs, blocks::PART, threads));
     let scored: Vec<Scored> = parallel::map_mut(threads, &mut pairs, |pairs| {
         let mut out = Vec::new();
-        for some in std::mem::take(pairs).chunks(TOGETHER) {
+        let pairs = std::mem::take(pairs);
+        for some in pairs.chunks(TOGETHER) {
             let touched = some.iter().map(|p| sketch(blocks::unpack(*p).1).touch());
             std::hint::black_box(touched.fold(0, |all, t| all ^ t));
             for (a, b) in some.iter().map(|p| blocks::unpack(*p)) {
@@ -236,20 +262,22 @@ pub fn resolve(
                 if weights.most(sketch(a), sketch(b)) < least {
                     continue;
                 }
-                let score = score(record(a), record(b), &NothingGeneric, &rules);
+                let score = of_pair(a, b);
                 if score >= least {
                     out.push(Scored { a, b, score });
                 }
             }
         }
+        tally.add(pairs.len() as u64);
         out
     })
     .concat();
     drop((pairs, sketches));
-    progress(Phase::Cluster, 0, scored.len() as u64);
+    let clustering = tell(Phase::Cluster);
+    let tally = Tally::new(scored.len() as u64, &clustering);
     let mut balance = rules.clone();
     balance.thresholds.merge = rules.thresholds.review;
-    let [heads, merged] = components(table, &scored, [&balance, &rules], threads, &record);
+    let [heads, merged] = components(table, &scored, [&balance, rules], threads, &record, &tally);
     let ranks = |scored: &[Scored]| {
         // Only rows that may be reviewed need a rank; others never meet.
         let open = |p: &&Scored| merged[p.a as usize] != merged[p.b as usize];
@@ -284,7 +312,10 @@ pub fn resolve(
         candidates: blocking.pairs,
         blocking,
         scored,
-        rules: Some(used),
+        survey,
+        known,
+        generic: generic_keys,
+        rules: Some(rules.clone()),
         ..Outcome::default()
     }
 }
@@ -303,6 +334,7 @@ fn block(
     pieces: &[Piece],
     rules: &RuleSet,
     threads: usize,
+    tally: &Tally<'_>,
 ) -> (Vec<Vec<u64>>, Vec<(u32, u64)>, BlockingReport) {
     let rows = pieces.iter().map(|p| p.records.len()).sum();
     let none = || Found {
@@ -317,37 +349,44 @@ fn block(
             pieces[p].keys(i).iter().map(move |h| (*h, row))
         })
     };
-    let found = blocks::by_key(threads, pieces.len(), entries, none, |out, key, block| {
-        let Some(rule) = rules.keys.get((key & RULE) as usize) else {
-            return;
-        };
-        out.report.blocks += 1;
-        out.report.largest = out.report.largest.max(block.len() as u64);
-        if block.len() <= rule.max_records.min(rule.max_cores) {
-            // Open whatever the cores are.
-            out.pairs.every_two(block, &|_, _| true);
-            return;
-        }
-        let mut members: Vec<Holder> = Vec::with_capacity(block.len());
-        members.extend(block.iter().map(|row| {
-            let (piece, i) = (&pieces[*row as usize / PIECE], *row as usize % PIECE);
-            Holder {
-                core: piece.cores[i],
-                place: piece.places[i],
-                id: u64::from(*row),
+    let told = (tally, rows as u64);
+    let found = blocks::by_key(
+        threads,
+        pieces.len(),
+        told,
+        entries,
+        none,
+        |out, key, block| {
+            let Some(rule) = rules.keys.get((key & RULE) as usize) else {
+                return;
+            };
+            out.report.block(block.len());
+            if block.len() <= rule.max_records.min(rule.max_cores) {
+                // Open whatever the cores are.
+                out.pairs.every_two(block, &|_, _| true);
+                return;
             }
-        }));
-        let pairs = &mut out.pairs;
-        let state = pairs_of(rule, &mut members, |a, b| pairs.push(a as u32, b as u32));
-        match state {
-            BlockState::Open => {}
-            BlockState::Crowded => out.report.refined += 1,
-            BlockState::Generic => {
-                out.report.generic += 1;
-                out.generic.extend(block.iter().map(|row| (*row, key)));
+            let mut members: Vec<Holder> = Vec::with_capacity(block.len());
+            members.extend(block.iter().map(|row| {
+                let (piece, i) = (&pieces[*row as usize / PIECE], *row as usize % PIECE);
+                Holder {
+                    core: piece.cores[i],
+                    place: piece.places[i],
+                    id: u64::from(*row),
+                }
+            }));
+            let pairs = &mut out.pairs;
+            let state = pairs_of(rule, &mut members, |a, b| pairs.push(a as u32, b as u32));
+            match state {
+                BlockState::Open => {}
+                BlockState::Crowded => out.report.refined += 1,
+                BlockState::Generic => {
+                    out.report.generic += 1;
+                    out.generic.extend(block.iter().map(|row| (*row, key)));
+                }
             }
-        }
-    });
+        },
+    );
     let (mut pairs, mut generic) = (Vec::with_capacity(found.len()), Vec::new());
     let mut report = BlockingReport::default();
     for mut f in found {
@@ -396,12 +435,14 @@ fn components<'a>(
     rules: [&RuleSet; 2],
     threads: usize,
     record: &(impl Fn(u32) -> &'a Standardized + Sync),
+    tally: &Tally<'_>,
 ) -> [Vec<u32>; 2] {
     let alone: Vec<u32> = (0..table.len() as u32).collect();
     let mut heads = [alone.clone(), alone];
     let parts = group::components(table.len(), scored);
     let found: Vec<(usize, u32, u32)> = parallel::flat(threads, parts.len(), 512, |range| {
         let mut out = Vec::new();
+        tally.add(range.clone().map(|i| parts.of(i).len() as u64).sum());
         for part in range.map(|i| parts.of(i)) {
             if let [p] = part {
                 // Two rows, as in most components.

@@ -1,6 +1,6 @@
 //! Threads whose number never shows in a result.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Calls `work` for every index below `count` on up to `threads` threads; results in the order
@@ -81,6 +81,30 @@ pub fn sort_by<T: Send>(
     map_mut(threads, &mut runs, |run| run.sort_unstable_by(&order));
     // A stable sort finds the runs and only merges them.
     list.sort_by(order);
+}
+
+/// Counts what threads have done, and tells.
+pub struct Tally<'a> {
+    done: AtomicU64,
+    of: u64,
+    tell: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl<'a> Tally<'a> {
+    /// Nothing is done yet, of `of`; `tell` hears how much is done, of how much.
+    pub fn new(of: u64, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Self {
+        tell(0, of);
+        Self {
+            done: AtomicU64::new(0),
+            of,
+            tell,
+        }
+    }
+    /// So much more is done.
+    pub fn add(&self, n: u64) {
+        let done = self.done.fetch_add(n, Ordering::Relaxed) + n;
+        (self.tell)(done.min(self.of), self.of);
+    }
 }
 
 /// Mixes a number; every bit of the input moves every bit of the result (splitmix64 of

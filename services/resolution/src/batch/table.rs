@@ -1,5 +1,7 @@
 //! A table to be resolved: rows of text in memory, piece by piece.
 
+use std::collections::HashMap;
+
 use super::{kinds::Semantic, parallel};
 
 /// Most columns of a table that take part.
@@ -60,6 +62,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Names of sources.
     pub sources: Vec<String>,
+    /// Their numbers.
+    numbers: HashMap<String, u32>,
     source_of: Vec<u32>,
     pieces: Vec<Piece>,
     /// The piece that holds every [`STEP`]th row: a row is in it or in one soon after.
@@ -79,12 +83,16 @@ impl Table {
 
     /// The number of a source, new when it was not there.
     pub fn source(&mut self, name: &str) -> u32 {
-        let found = self.sources.iter().rposition(|s| s == name);
-        let at = found.unwrap_or_else(|| {
-            self.sources.push(name.to_owned());
-            self.sources.len() - 1
-        });
-        u32::try_from(at).unwrap_or(u32::MAX)
+        // The list is open to all: what it says counts.
+        if let Some(at) = self.numbers.get(name).copied()
+            && self.sources.get(at as usize).is_some_and(|s| s == name)
+        {
+            return at;
+        }
+        let at = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        self.sources.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), at);
+        at
     }
 
     /// Adds a row: its source, its key there, and one cell per column; missing cells are blank.

@@ -18,6 +18,9 @@
 //! * Things that have much in common without being one, such as members of a household or papers
 //!   of one author, are classes of their own ([`Kin`]).
 //! * Equal values count by how rare they are (Winkler, 2000, and as Splink does it).
+//! * Labels of people, where there are some, move the share of matches among the pairs of their
+//!   pattern, so that they teach as much as there are such pairs (learning from labelled and
+//!   unlabelled data together, as Nigam and others, 2000).
 //!
 //! Patterns are counted in whole numbers and visited in their order, so that sums, floats though
 //! they are, come out the same for any number of threads and order of rows.
@@ -177,12 +180,55 @@ fn kin(comparer: &Comparer<'_>, widths: &[usize], found: [f64; 2]) -> Vec<Kin> {
         .collect()
 }
 
+/// How many labelled pairs of each pattern are others, and how many one thing.
+pub(super) type Labelled = BTreeMap<Pattern, [u64; 2]>;
+
+/// What learning believes about a pattern counts as so many labelled pairs of it.
+const BELIEF: f64 = 2.0;
+
+/// The patterns of labelled pairs, each pair once; of two labels of a pair the last counts. Pairs
+/// that may not be one thing by the mode are left out.
+pub(super) fn labelled(
+    comparer: &Comparer<'_>,
+    labels: &[(u32, u32, bool)],
+    side: &(dyn Fn(u32, u32) -> Option<u8> + Sync),
+) -> Labelled {
+    let mut once: BTreeMap<(u32, u32), bool> = BTreeMap::new();
+    for (a, b, same) in labels.iter().filter(|l| l.0 != l.1) {
+        once.insert((*a.min(b), *a.max(b)), *same);
+    }
+    let mut out = Labelled::new();
+    for ((a, b), same) in once {
+        if side(a, b).is_some() {
+            let p = comparer.pattern(a as usize, b as usize);
+            out.entry(p).or_default()[usize::from(same)] += 1;
+        }
+    }
+    out
+}
+
+/// Moves the shares of matches and of each class of kin to what people said about pairs of the
+/// pattern. They labelled some of many: the rest of the pattern is like them.
+fn told(shares: &mut [f64], [others, same]: [u64; 2]) {
+    let [others, same] = [others as f64, same as f64];
+    let Some((matches, kin)) = shares.split_first_mut() else {
+        return;
+    };
+    let before = 1.0 - *matches;
+    *matches = (*matches * BELIEF + same) / (BELIEF + same + others);
+    // What is no match is kin or not as before.
+    let left = 1.0 - *matches;
+    let scale = if before > 1e-9 { left / before } else { 0.0 };
+    kin.iter_mut().for_each(|k| *k *= scale);
+}
+
 /// What is known before learning, and what learning reads.
 struct Learning<'a> {
     comparer: &'a Comparer<'a>,
     surroundings: &'a Surroundings<'a>,
     candidates: Weighed,
     random: &'a Counts,
+    labelled: Labelled,
     widths: Vec<usize>,
     /// Share of all pairs that were drawn.
     drawn: f64,
@@ -225,7 +271,7 @@ const ENOUGH: f64 = 200.0;
 pub(super) fn train(
     comparer: &Comparer<'_>,
     surroundings: &Surroundings<'_>,
-    random: &Counts,
+    (random, labelled): (&Counts, Labelled),
     pairs: [f64; 2],
     rows: usize,
 ) -> Trained {
@@ -237,6 +283,7 @@ pub(super) fn train(
         surroundings,
         candidates: Weighed::new(),
         random,
+        labelled,
         drawn: drawn.max(1) as f64 / total,
         widths,
         rows,
@@ -353,6 +400,9 @@ impl Learning<'_> {
             if side & SETTLED > 0 {
                 odds.fill(0.0);
                 odds[0] = 1.0;
+            }
+            if let Some(labels) = self.labelled.get(p) {
+                told(&mut odds, *labels);
             }
             each(s, *p, (*n as f64, *weight as f64 / UNIT as f64), &odds);
         }

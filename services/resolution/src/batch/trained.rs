@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{
     At, Expert, Options, Outcome, Phase, Progress, TableError,
+    blocks::unpack,
     cells::{self, Cells},
     group::{self, Scored},
     keys,
     levels::{Comparer, Pattern},
     model::{ColumnModel, Kin, Mode, Model},
-    parallel,
+    ordered,
+    parallel::{self, Tally},
+    survey,
     table::Table,
     train::{self, Rarity, STATES, Surroundings, Trained, Tree, milli},
 };
@@ -64,18 +67,23 @@ pub(super) fn resolve(
     table: &Table,
     model: Option<&Model>,
     expert: &Expert,
-    options: &Options,
+    options: &Options<'_>,
     progress: &Progress<'_>,
 ) -> Result<Outcome, TableError> {
     let blocking = columns_of(table, expert)?;
+    let mode = mode_of(model, options)?;
     let rows = table.len();
     let threads = options.threads;
-    progress(Phase::Standardize, 0, rows as u64);
-    let mut columns = cells::columns(table, threads);
+    let tell = |phase: Phase| move |done: u64, of: u64| progress(phase, done, of);
+    let standardizing = tell(Phase::Standardize);
+    let cell_count = (rows * table.columns.len()) as u64;
+    let tally = Tally::new(cell_count, &standardizing);
+    let mut columns = cells::columns(table, threads, &tally);
     let tables: Vec<ColumnModel> = match model {
         Some(m) => {
             if !m.columns.iter().map(|c| &c.column).eq(&table.columns) {
-                return Err(TableError::OtherColumns);
+                let message = "the model was trained on other columns than the table has";
+                return Err(TableError::Model(message.into()));
             }
             m.columns.clone()
         }
@@ -88,9 +96,10 @@ pub(super) fn resolve(
     for (cells, t) in columns.iter_mut().zip(&tables) {
         cells.weigh_words(|w, _| t.words.get(w).copied().unwrap_or(t.rare_word));
     }
-    progress(Phase::Block, 0, rows as u64);
+    let blocks = tell(Phase::Block);
+    // Keys of rows, then blocks of one key, then of two.
+    let tally = Tally::new(3 * rows as u64, &blocks);
     let ranks = table.ranks(threads);
-    let mode = model.map_or(options.mode, |m| m.mode);
     let side = |a: u32, b: u32| -> Option<u8> {
         let across = table.source_of(a as usize) != table.source_of(b as usize);
         match mode {
@@ -105,12 +114,14 @@ pub(super) fn resolve(
         &blocking,
         &|a, b| side(a, b).is_some(),
         threads,
+        &tally,
     );
-    progress(Phase::Train, 0, pairs.len() as u64);
-    let unpack = |p: u64| ((p >> 32) as u32, p as u32);
+    let training = tell(Phase::Train);
+    let tally = Tally::new(pairs.len() as u64, &training);
     let patterns: Vec<Pattern> = {
         let comparer = Comparer::new(&columns);
         parallel::flat(threads, pairs.len(), 65_536, |range| {
+            tally.add(range.len() as u64);
             let each = pairs[range].iter().map(|p| unpack(*p));
             each.map(|(a, b)| comparer.pattern(a as usize, b as usize))
                 .collect()
@@ -119,12 +130,20 @@ pub(super) fn resolve(
     let model = match model {
         Some(m) => m.clone(),
         None => learn(
-            table, &columns, tables, &pairs, &patterns, &ranks, &side, mode, threads,
+            table,
+            &columns,
+            tables,
+            (&pairs, &patterns),
+            &ranks,
+            &side,
+            mode,
+            options,
         ),
     };
     let mut model = model;
     model.balance = options.balance.unwrap_or(model.balance);
     model.merge = options.merge.unwrap_or(model.merge);
+    ordered((model.balance, model.merge))?;
     adjust(&mut model, expert)?;
     for (cells, c) in columns.iter_mut().zip(&model.columns) {
         let rare: Vec<i32> = (0..cells.len() as u32)
@@ -132,13 +151,19 @@ pub(super) fn resolve(
             .collect();
         cells.rarity = rare;
     }
-    progress(Phase::Compare, 0, pairs.len() as u64);
+    let comparing = tell(Phase::Compare);
+    let tally = Tally::new(pairs.len() as u64, &comparing);
     let comparer = Comparer::new(&columns);
     let weights = Weights {
         model: &model,
         tree: model.tree(),
     };
+    let of_pair = |a: u32, b: u32| {
+        let s = side(a, b).unwrap_or(0);
+        weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
+    };
     let scored: Vec<Scored> = parallel::flat(threads, pairs.len(), 65_536, |range| {
+        tally.add(range.len() as u64);
         let mut out = Vec::new();
         for i in range {
             let (a, b) = unpack(pairs[i]);
@@ -150,8 +175,18 @@ pub(super) fn resolve(
         out
     });
     let candidates = pairs.len() as u64;
-    drop((pairs, patterns));
-    progress(Phase::Cluster, 0, scored.len() as u64);
+    drop(patterns);
+    let lists = [pairs];
+    let least = model.balance - FORGOTTEN;
+    let survey = options
+        .survey
+        .then(|| survey::survey(table, &lists, least, &of_pair, threads));
+    let known = options
+        .truth
+        .map(|truth| survey::known(table, truth, &lists, rows.max(1), threads));
+    drop(lists);
+    let clustering = tell(Phase::Cluster);
+    let tally = Tally::new(scored.len() as u64, &clustering);
     // Every row has about as many partners as the odds of two rows at random promise.
     let odds = |prior: i32| (f64::from(prior) / 1000.0).exp2();
     let [within, across] = model.priors.map(|prior| rows as f64 * odds(prior));
@@ -165,19 +200,16 @@ pub(super) fn resolve(
             ranks: &ranks,
             source: &|r| table.source_of(r as usize),
             link: mode == Mode::Link,
-            score: &|a, b| {
-                let s = side(a, b).unwrap_or(0);
-                weights.score(&comparer, s, a, b, comparer.pattern(a as usize, b as usize))
-            },
+            score: &of_pair,
             threshold,
             balance: model.balance,
             cap: CAP,
             usual,
         };
-        group::cluster(rows, &scored, &ask, threads)
+        group::cluster(rows, &scored, &ask, threads, &tally)
     };
     // What a machine merges alone must be said by the pairs themselves.
-    let merged = at(model.merge.max(model.balance), 1.0);
+    let merged = at(model.merge, 1.0);
     let reviews = group::reviews(&scored, &merged, model.balance, &ranks);
     let heads = match options.at {
         At::Balance => at(model.balance, usual),
@@ -190,9 +222,24 @@ pub(super) fn resolve(
         candidates,
         blocking,
         scored,
+        survey,
+        known,
         model: Some(model),
         ..Outcome::default()
     })
+}
+
+/// The mode asked for, which must be that of the model.
+fn mode_of(model: Option<&Model>, options: &Options<'_>) -> Result<Mode, TableError> {
+    match (model.map(|m| m.mode), options.mode) {
+        (Some(learned), Some(asked)) if learned != asked => {
+            let (learned, asked) = (learned.name(), asked.name());
+            Err(TableError::Model(format!(
+                "the model was learned in mode {learned}, and mode {asked} is asked for"
+            )))
+        }
+        (learned, asked) => Ok(learned.or(asked).unwrap_or_default()),
+    }
 }
 
 /// The places of the columns of an expert's blocking.
@@ -274,13 +321,13 @@ fn learn(
     table: &Table,
     columns: &[Cells],
     mut tables: Vec<ColumnModel>,
-    pairs: &[u64],
-    patterns: &[Pattern],
+    (pairs, patterns): (&[u64], &[Pattern]),
     ranks: &[u32],
     side: &(dyn Fn(u32, u32) -> Option<u8> + Sync),
     mode: Mode,
-    threads: usize,
+    options: &Options<'_>,
 ) -> Model {
+    let threads = options.threads;
     let comparer = Comparer::new(columns);
     let source = |row: u32| table.source_of(row as usize);
     let source: Option<&(dyn Fn(u32) -> u32 + Sync)> = match mode {
@@ -305,7 +352,14 @@ fn learn(
         Mode::Link => [0.0, all - within],
         Mode::Both => [within, all - within],
     };
-    let found = train::train(&comparer, &surroundings, &random, total, table.len());
+    let labels = train::labelled(&comparer, options.labels, side);
+    let found = train::train(
+        &comparer,
+        &surroundings,
+        (&random, labels),
+        total,
+        table.len(),
+    );
     let weights = found.weights();
     let partners = found.partners(table.len());
     let millionths = |r: &Vec<f64>| r.iter().map(|x| (x * 1e6).round() as u32).collect();

@@ -39,7 +39,7 @@ fn table(columns: &[(&str, Semantic)], rows: &[Row]) -> Table {
 
 fn run(table: &Table, mode: Mode, threads: usize, model: Option<&Model>) -> Outcome {
     let options = Options {
-        mode,
+        mode: Some(mode),
         threads,
         ..Options::default()
     };
