@@ -11,6 +11,7 @@
 //! | [`group`] | clustering of scored pairs |
 //! | [`survey`] | what reports ask beyond clusters: pairs below the threshold, recall of blocking |
 //! | [`cohesion`] | what holds a cluster together, and what would split it |
+//! | [`mistakes`] | where clusters and a known truth differ, by kind |
 //! | `trained` | all of it for any table |
 //! | [`organizations`] | tables of Chinese business customers, by the rule set of the service |
 //! | [`parallel`] | threads that never show in a result |
@@ -21,6 +22,7 @@
 pub mod cohesion;
 pub mod group;
 pub mod kinds;
+pub mod mistakes;
 pub mod model;
 pub mod organizations;
 pub mod parallel;
@@ -169,6 +171,15 @@ pub struct Outcome {
     pub known: Option<Known>,
     /// Hashes of the generic keys of organizations, ascending, where a survey was asked for.
     pub generic: Vec<u64>,
+}
+
+impl Outcome {
+    /// Balance point and merge threshold, in milli-bits; none where nothing was resolved.
+    pub fn thresholds(&self) -> Option<(i32, i32)> {
+        let of_model = self.model.as_ref().map(|m| (m.balance, m.merge));
+        let of_rules = self.rules.as_ref().map(|r| &r.thresholds);
+        of_model.or(of_rules.map(|t| (t.review, t.merge)))
+    }
 }
 
 /// How a table is resolved.

@@ -248,9 +248,14 @@ pub fn resolve(
     let survey = options
         .survey
         .then(|| survey::survey(table, &pairs, least, &of_pair, threads));
-    let known = options
-        .truth
-        .map(|truth| survey::known(table, truth, &pairs, blocks::PART, threads));
+    let known = options.truth.map(|truth| {
+        survey::known(
+            &truth[..rows.min(truth.len())],
+            &pairs,
+            blocks::PART,
+            threads,
+        )
+    });
     let scored: Vec<Scored> = parallel::map_mut(threads, &mut pairs, |pairs| {
         let mut out = Vec::new();
         let pairs = std::mem::take(pairs);

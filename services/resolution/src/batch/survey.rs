@@ -13,8 +13,6 @@ use crate::block::place_of;
 const SAMPLE: u64 = 1 << 17;
 /// Most known pairs that are looked up; of more, so many are drawn.
 const LOOKED_UP: u64 = 4_000_000;
-/// Most known pairs kept that were never compared.
-const KEPT: usize = 256;
 /// Pairs looked at by one thread at a time.
 const PIECE: usize = 65_536;
 
@@ -37,7 +35,7 @@ pub struct Known {
     pub looked_up: u64,
     /// Of those looked up, pairs that blocking brought together.
     pub compared: u64,
-    /// Some that it did not, drawn by a fixed rule.
+    /// Those that it did not.
     pub missed: Vec<(u32, u32)>,
 }
 
@@ -61,6 +59,20 @@ fn places(table: &Table, threads: usize) -> Vec<u64> {
         };
         rows.map(of).collect()
     })
+}
+
+/// Orders pairs by the names of their rows, as if at random: the first of them are a sample.
+pub(super) fn drawn(table: &Table, pairs: impl IntoIterator<Item = Scored>) -> Vec<Scored> {
+    let place = |row: u32| {
+        let source = &table.sources[table.source_of(row as usize) as usize];
+        place_of(source, table.key(row as usize))
+    };
+    let each = pairs.into_iter();
+    let mut out: Vec<(u64, Scored)> = each
+        .map(|s| (together(place(s.a), place(s.b)), s))
+        .collect();
+    out.sort_unstable_by_key(|(h, s)| (*h, s.a, s.b));
+    out.into_iter().map(|x| x.1).collect()
 }
 
 /// The same for both orders of two rows.
@@ -101,14 +113,8 @@ pub(super) fn survey(
 
 /// Looks up pairs of rows of one thing among candidate pairs, which are lists in order by their
 /// first row, `part` rows a list.
-pub(super) fn known(
-    table: &Table,
-    truth: &[usize],
-    pairs: &[Vec<u64>],
-    part: usize,
-    threads: usize,
-) -> Known {
-    let mut rows: Vec<u32> = (0..table.len().min(truth.len()) as u32).collect();
+pub(super) fn known(truth: &[usize], pairs: &[Vec<u64>], part: usize, threads: usize) -> Known {
+    let mut rows: Vec<u32> = (0..truth.len() as u32).collect();
     let thing = |r: &u32| truth[*r as usize];
     parallel::sort_by(threads, &mut rows, |a, b| {
         thing(a).cmp(&thing(b)).then(a.cmp(b))
@@ -124,41 +130,34 @@ pub(super) fn known(
         total += n * (n - 1) / 2;
         ends.push(total);
     }
-    let places = places(table, threads);
     let looked_up = total.min(LOOKED_UP);
-    let found = parallel::map(threads, (looked_up as usize).div_ceil(PIECE), |piece| {
-        let (mut compared, mut missed) = (0_u64, Vec::new());
-        let from = (piece * PIECE) as u64;
-        for i in from..(from + PIECE as u64).min(looked_up) {
-            // All of them in turn, or as many drawn.
-            let i = if total > LOOKED_UP { mix(i) % total } else { i };
-            let g = ends.partition_point(|e| *e <= i);
-            let before = if g == 0 { 0 } else { ends[g - 1] };
-            let (x, y) = unranked(i - before);
-            let pair = pack(groups[g][x], groups[g][y]);
-            let (a, b) = unpack(pair);
-            let list = pairs.get(a as usize / part);
-            if list.is_some_and(|l| l.binary_search(&pair).is_ok()) {
-                compared += 1;
-            } else {
-                missed.push((together(places[a as usize], places[b as usize]), a, b));
-                if missed.len() >= 2 * KEPT {
-                    missed.sort_unstable();
-                    missed.truncate(KEPT);
+    let found: Vec<(u64, Vec<(u32, u32)>)> =
+        parallel::map(threads, (looked_up as usize).div_ceil(PIECE), |piece| {
+            let (mut compared, mut missed) = (0_u64, Vec::new());
+            let from = (piece * PIECE) as u64;
+            for i in from..(from + PIECE as u64).min(looked_up) {
+                // All of them in turn, or as many drawn.
+                let i = if total > LOOKED_UP { mix(i) % total } else { i };
+                let g = ends.partition_point(|e| *e <= i);
+                let before = if g == 0 { 0 } else { ends[g - 1] };
+                let (x, y) = unranked(i - before);
+                let pair = pack(groups[g][x], groups[g][y]);
+                let (a, b) = unpack(pair);
+                let list = pairs.get(a as usize / part);
+                if list.is_some_and(|l| l.binary_search(&pair).is_ok()) {
+                    compared += 1;
+                } else {
+                    missed.push((a, b));
                 }
             }
-        }
-        (compared, missed)
-    });
-    let mut missed: Vec<(u64, u32, u32)> = found.iter().flat_map(|f| f.1.clone()).collect();
-    missed.sort_unstable();
-    missed.dedup();
-    missed.truncate(KEPT);
+            (compared, missed)
+        });
+    let compared = found.iter().map(|f| f.0).sum();
     Known {
         pairs: total,
         looked_up,
-        compared: found.iter().map(|f| f.0).sum(),
-        missed: missed.into_iter().map(|m| (m.1, m.2)).collect(),
+        compared,
+        missed: found.into_iter().flat_map(|f| f.1).collect(),
     }
 }
 
@@ -210,7 +209,7 @@ mod tests {
         // Rows 0 1 2 are one thing, 3 4 another, 5 alone.
         let truth = [7, 7, 7, 9, 9, 1];
         let pairs = vec![vec![pack(0, 1), pack(0, 5)], vec![pack(3, 4)]];
-        let found = known(&table(6), &truth, &pairs, 3, 2);
+        let found = known(&truth, &pairs, 3, 2);
         assert_eq!((found.pairs, found.compared), (4, 2));
         let mut missed = found.missed.clone();
         missed.sort_unstable();

@@ -181,9 +181,14 @@ pub(super) fn resolve(
     let survey = options
         .survey
         .then(|| survey::survey(table, &lists, least, &of_pair, threads));
-    let known = options
-        .truth
-        .map(|truth| survey::known(table, truth, &lists, rows.max(1), threads));
+    let known = options.truth.map(|truth| {
+        survey::known(
+            &truth[..rows.min(truth.len())],
+            &lists,
+            rows.max(1),
+            threads,
+        )
+    });
     drop(lists);
     let clustering = tell(Phase::Cluster);
     let tally = Tally::new(scored.len() as u64, &clustering);

@@ -1,6 +1,7 @@
 //! `jinke resolve`: which rows of a table are one thing, in one go on this machine.
 
 pub mod input;
+pub mod labels;
 pub mod output;
 pub mod parquet;
 pub mod report;
@@ -8,6 +9,7 @@ pub mod rows;
 pub mod spec;
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,7 +21,11 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jinke_resolution::{
     ChangeKind, RuleSet,
-    batch::{At, Expert, Model, Options, Outcome, Phase, Table, TableError, resolve_table},
+    batch::{
+        At, Expert, Mode, Model, Options, Outcome, Phase, Table, TableError,
+        mistakes::{Kind, OfKind, mistakes},
+        resolve_table,
+    },
     differences,
 };
 use jinke_types::{Code, Failure};
@@ -56,6 +62,9 @@ pub struct ResolveArgs {
     /// A model learned before, or a rule set for organizations
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Pairs labelled with `jinke assess`, to learn from too (not for a rule set)
+    #[arg(long, value_name = "PAIRS.csv", conflicts_with = "model")]
+    labels: Option<PathBuf>,
     /// An earlier CLUSTERS.csv: says which of its clusters would merge, split or change
     #[arg(long, value_name = "CLUSTERS.csv")]
     compare: Option<PathBuf>,
@@ -203,21 +212,19 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     small_pages();
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let spec = Spec::parse(&text_of(&args.spec)?, folder)?;
-    let (model, rules) = match args.model.as_deref().map(model_of).transpose()? {
-        Some(Given::Model(m)) => (Some(*m), None),
-        Some(Given::Rules(r)) => (None, Some(*r)),
-        None => (None, None),
-    };
-    let expert = Expert {
-        rules,
-        ..spec.expert.clone()
-    };
-    let threads = args.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
+    let (model, expert) = weights_of(args.model.as_deref(), &spec)?;
+    let threads = threads_of(args.threads);
     let watch = Watch::new();
     let table = input::read(&spec, threads)?;
+    let truth = args.truth.as_deref();
+    if truth.is_some() {
+        watch.at("evaluate", 0, table.len() as u64);
+    }
+    let truth = truth.map(|path| output::labels_of(path, &table, threads));
+    let truth = truth.transpose()?;
+    let labels = args.labels.as_deref();
+    let labels = labels.map(|path| labels::of_table(path, &table));
+    let labels = labels.transpose()?.unwrap_or_default();
     let options = Options {
         mode: spec.mode,
         at: match args.at {
@@ -228,18 +235,45 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         engine: spec.engine,
         balance: spec.thresholds.0,
         merge: spec.thresholds.1,
+        survey: args.report.is_some(),
+        truth: truth.as_deref(),
+        labels: &labels.pairs,
         last: true,
     };
     let show = |phase: Phase, done: u64, of: u64| watch.at(phase_name(phase), done, of);
     let outcome =
         resolve_table(&table, model.as_ref(), &expert, &options, &show).map_err(refused)?;
+    if spec.mode == Some(Mode::Both) && outcome.rules.is_some() {
+        // Nobody is left to tell when standard error is closed.
+        let note = "mode both: a rule set has one prior, within and across sources";
+        let _ = writeln!(io::stderr(), "{note}");
+    }
+    if args.labels.is_some() {
+        let (used, unknown) = (labels.pairs.len(), labels.unknown);
+        let note =
+            format!("{used} labelled pairs were learned from, {unknown} are not of the table");
+        let _ = writeln!(io::stderr(), "{note}");
+    }
     watch.at("write", 0, table.len() as u64);
     output::clusters(&args.out, &table, &outcome.heads, threads)?;
     if let Some(path) = &args.model_out {
         output::whole(path, &model_text(&outcome))?;
     }
+    let (balance, merge) = outcome.thresholds().unwrap_or_default();
+    let threshold = match args.at {
+        Partition::Balance => balance,
+        Partition::Merge => merge,
+    };
+    if truth.is_some() {
+        watch.at("evaluate", 0, table.len() as u64);
+    }
+    let wrong = truth
+        .as_ref()
+        .map(|truth| mistakes(&table, &outcome, truth, threshold, report::EXAMPLES));
+    watch.at("write", 0, table.len() as u64);
     if let Some(path) = &args.report {
-        output::whole(path, &report::html(&table, &outcome))?;
+        let text = report::html(&table, &outcome, threshold, wrong.as_ref());
+        output::whole(path, &text)?;
     }
     let (done, cpu) = (start.elapsed(), cpu_seconds());
     let clusters = (0..)
@@ -247,7 +281,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         .filter(|(row, head)| row == *head)
         .count();
     let per_thousand = output::per_thousand(outcome.reviews.len(), table.len());
-    let Some(truth) = &args.truth else {
+    let Some(truth) = &truth else {
         let phases = watch.seconds();
         drop(watch);
         printer.line(format!(
@@ -261,16 +295,17 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         compared(args, &table, &outcome, threads, printer)?;
         return Ok(ExitCode::SUCCESS);
     };
+    // What it took without the truth.
+    let told = watch.seconds();
+    let told = told.get("evaluate").and_then(serde_json::Value::as_f64);
+    let total = done.as_secs_f64() - told.unwrap_or(0.0);
     watch.at("evaluate", 0, table.len() as u64);
-    let truth = output::labels_of(truth, &table, threads)?;
-    let (pairwise, b_cubed) = output::measure(&truth, &outcome.heads);
-    let (merge, _) = output::measure(&truth, &outcome.merged);
-    let steward = output::after_steward(&truth, &outcome);
+    let (pairwise, b_cubed) = output::measure(truth, &outcome.heads);
+    let (merge, _) = output::measure(truth, &outcome.merged);
+    let steward = output::after_steward(truth, &outcome);
+    let known = outcome.known.as_ref();
     let mut seconds = watch.seconds();
-    seconds.insert(
-        "total".into(),
-        ((done.as_secs_f64() * 1000.0).round() / 1000.0).into(),
-    );
+    seconds.insert("total".into(), ((total * 1000.0).round() / 1000.0).into());
     drop(watch);
     let line = serde_json::json!({
         "records": table.len(),
@@ -285,12 +320,46 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "cpu_seconds": cpu,
         "peak_memory_mb": peak_memory_mb(),
         "candidate_pairs": outcome.candidates,
+        "known_pairs": known.map(|k| k.pairs),
+        "blocking_recall": known.map(|k| k.recall()),
+        "mistakes": wrong.as_ref().map(counted),
         "engine": outcome.rules.as_ref().map_or_else(|| "trained".into(), RuleSet::full_version),
         "threads": threads,
     });
     printer.raw(&line.to_string())?;
     compared(args, &table, &outcome, threads, printer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The model of a table, where one is given, and what an expert set, a rule set given included.
+pub(super) fn weights_of(
+    path: Option<&Path>,
+    spec: &Spec,
+) -> Result<(Option<Model>, Expert), Failure> {
+    let mut expert = spec.expert.clone();
+    match path.map(model_of).transpose()? {
+        Some(Given::Model(m)) => return Ok((Some(*m), expert)),
+        Some(Given::Rules(r)) => expert.rules = Some(*r),
+        None => {}
+    }
+    Ok((None, expert))
+}
+
+/// As many threads as asked for, else as the machine has.
+pub(super) fn threads_of(asked: Option<u16>) -> usize {
+    asked.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
+}
+
+/// Numbers of mistakes by kind.
+fn counted(found: &BTreeMap<Kind, OfKind>) -> serde_json::Map<String, serde_json::Value> {
+    let each = Kind::ALL.iter().map(|kind| {
+        let pairs = found.get(kind).map_or(0, |of| of.pairs);
+        (kind.name().to_owned(), pairs.into())
+    });
+    each.collect()
 }
 
 /// Says what would change against earlier clusters.
@@ -323,7 +392,7 @@ fn compared(
 /// What a resolved table was refused for.
 pub(super) fn refused(e: TableError) -> Failure {
     let reason = match e {
-        TableError::OtherColumns => "MODEL_INVALID",
+        TableError::Model(_) => "MODEL_INVALID",
         _ => "SPEC_INVALID",
     };
     Failure::new(Code::InvalidArgument, reason, e.to_string())

@@ -169,7 +169,7 @@ mod tests {
             inputs,
             source: None,
             key: Some("编号".into()),
-            mode: Mode::Dedupe,
+            mode: Some(Mode::Dedupe),
             engine: Engine::Auto,
             columns: vec![
                 column("名称", Semantic::OrgName),

@@ -120,7 +120,7 @@ mod tests {
             inputs: Vec::new(),
             source: None,
             key: Some("id".into()),
-            mode: Mode::Dedupe,
+            mode: Some(Mode::Dedupe),
             engine: Engine::Auto,
             columns: vec![Column {
                 name: "name".into(),

@@ -1,10 +1,15 @@
 //! The report for people: one HTML file that needs nothing else.
 
+mod pairs;
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use jinke_resolution::{
-    RuleSet, Step,
-    batch::{Outcome, Scored, Table, explain_rows},
+    RuleSet,
+    batch::{
+        Outcome, Table,
+        mistakes::{Kind, OfKind},
+    },
 };
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;\
@@ -15,7 +20,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}\
 details{margin:.4rem 0}summary{cursor:pointer}";
 
 /// Most example pairs of each kind.
-const EXAMPLES: usize = 8;
+pub const EXAMPLES: usize = 8;
 
 /// Text that cannot break out of where it stands.
 fn escape(text: &str) -> String {
@@ -43,8 +48,14 @@ fn bar(milli: i32) -> String {
     format!("<span class=\"{class}\" style=\"width:{width}px\"></span>")
 }
 
-/// The report.
-pub fn html(table: &Table, outcome: &Outcome) -> String {
+/// The report. `threshold` is that of the clusters, in milli-bits; `wrong` are mistakes by kind,
+/// where the truth is known.
+pub fn html(
+    table: &Table,
+    outcome: &Outcome,
+    threshold: i32,
+    wrong: Option<&BTreeMap<Kind, OfKind>>,
+) -> String {
     let mut out = format!(
         "<!doctype html><html lang=\"zh\"><meta charset=\"utf-8\"><title>Jinke resolve</title>\
          <style>{STYLE}</style><h1>归并报告 Resolution report</h1>"
@@ -62,7 +73,7 @@ pub fn html(table: &Table, outcome: &Outcome) -> String {
         escape(&by)
     );
     weights(&mut out, outcome);
-    histogram(&mut out, &outcome.scored);
+    histogram(&mut out, outcome);
     sizes(&mut out, &outcome.heads);
     let rows = table.len().max(1);
     let _ = write!(
@@ -74,7 +85,11 @@ pub fn html(table: &Table, outcome: &Outcome) -> String {
         1000.0 * outcome.reviews.len() as f64 / rows as f64
     );
     blocking(&mut out, outcome);
-    examples(&mut out, table, outcome);
+    if let Some(wrong) = wrong {
+        pairs::mistakes(&mut out, table, outcome, wrong);
+    }
+    pairs::weakest(&mut out, table, outcome, threshold);
+    pairs::examples(&mut out, table, outcome);
     out.push_str("</html>\n");
     out
 }
@@ -128,14 +143,31 @@ fn counts(out: &mut String, title: &str, unit: &str, list: &BTreeMap<i64, u64>) 
     out.push_str("</table>");
 }
 
-fn histogram(out: &mut String, scored: &[Scored]) {
-    let mut list = BTreeMap::new();
-    for s in scored {
+/// Counts of scores, two bits together. Pairs below what is kept are counted from those drawn.
+fn histogram(out: &mut String, outcome: &Outcome) {
+    let mut list: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut add = |score: i32, n: u64| {
         *list
-            .entry(i64::from(s.score.div_euclid(2000) * 2))
-            .or_default() += 1;
+            .entry(i64::from(score.div_euclid(2000) * 2))
+            .or_default() += n;
+    };
+    for s in &outcome.scored {
+        add(s.score, 1);
     }
-    counts(out, "得分 Scores of compared pairs", "bits from", &list);
+    let mut title = "得分 Scores of compared pairs".to_owned();
+    if let Some(survey) = &outcome.survey {
+        for s in &survey.below {
+            add(s.score, survey.rate);
+        }
+        if survey.rate > 1 {
+            let _ = write!(
+                title,
+                "（低分为估计，每 {0} 对取一 low ones estimated from one in {0}）",
+                survey.rate
+            );
+        }
+    }
+    counts(out, &title, "bits from", &list);
 }
 
 fn sizes(out: &mut String, heads: &[u32]) {
@@ -143,7 +175,7 @@ fn sizes(out: &mut String, heads: &[u32]) {
     for h in heads {
         *size.entry(*h).or_default() += 1;
     }
-    let mut list = BTreeMap::new();
+    let mut list: BTreeMap<i64, u64> = BTreeMap::new();
     for n in size.values() {
         *list.entry(*n).or_default() += 1;
     }
@@ -154,72 +186,34 @@ fn blocking(out: &mut String, outcome: &Outcome) {
     let b = &outcome.blocking;
     out.push_str("<h2>分块 Blocking</h2><table>");
     for (name, n) in [
-        ("blocks of two and more", b.blocks),
-        ("blocks too large, refined", b.refined),
-        ("values of too many names, no evidence", b.generic),
-        ("neighbourhoods", b.neighbourhoods),
-        ("rows of the largest block", b.largest),
-        ("distinct pairs", b.pairs),
+        ("块（两条以上） blocks of two and more", b.blocks),
+        ("过大而细分的块 blocks too large, refined", b.refined),
+        (
+            "名称过多、不作证据的值 values of too many names, no evidence",
+            b.generic,
+        ),
+        ("邻域 neighbourhoods", b.neighbourhoods),
+        ("最大块的记录数 rows of the largest block", b.largest),
+        ("不同的候选对 distinct pairs", b.pairs),
     ] {
         let _ = write!(out, "<tr><td>{name}<td class=\"n\">{n}");
     }
-    out.push_str("</table>");
-}
-
-fn examples(out: &mut String, table: &Table, outcome: &Outcome) {
-    let same = |s: &Scored| outcome.heads[s.a as usize] == outcome.heads[s.b as usize];
-    let mut sorted: Vec<&Scored> = outcome.scored.iter().collect();
-    sorted.sort_unstable_by_key(|s| (s.score, s.a, s.b));
-    let together: Vec<&Scored> = sorted.iter().copied().filter(|s| same(s)).collect();
-    let apart: Vec<&Scored> = sorted.iter().rev().copied().filter(|s| !same(s)).collect();
-    let groups = [
-        (
-            "最弱的合并 Weakest pairs in one cluster",
-            together.iter().take(EXAMPLES).collect::<Vec<_>>(),
-        ),
-        (
-            "最强的合并 Strongest pairs",
-            together.iter().rev().take(EXAMPLES / 2).collect(),
-        ),
-        (
-            "未合并的最高分 Best pairs kept apart",
-            apart.iter().take(EXAMPLES).collect(),
-        ),
-    ];
-    for (title, list) in groups {
-        let _ = write!(out, "<h2>{title}</h2>");
-        for s in list {
-            let name = |row: u32| {
-                let source = &table.sources[table.source_of(row as usize) as usize];
-                escape(&format!("{source}/{}", table.key(row as usize)))
-            };
-            let _ = write!(
-                out,
-                "<details><summary>{} bits: {} — {}</summary>",
-                bits(s.score),
-                name(s.a),
-                name(s.b)
-            );
-            waterfall(out, &explain_rows(table, outcome, s.a, s.b));
-            out.push_str("</details>");
-        }
-    }
-}
-
-fn waterfall(out: &mut String, steps: &[Step]) {
-    out.push_str("<table><tr><th>comparison<th>level<th>left<th>right<th>weight<th>sum<th>");
-    for s in steps {
+    if let Some(known) = &outcome.known {
         let _ = write!(
             out,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}",
-            escape(&s.comparison),
-            escape(&s.level),
-            escape(&s.left),
-            escape(&s.right),
-            bits(s.weight),
-            bits(s.sum),
-            bar(s.weight)
+            "<tr><td>已知同一的对 pairs known to be one thing<td class=\"n\">{}\
+             <tr><td>其中被比较的 of these compared (recall of blocking)<td class=\"n\">{:.4}",
+            known.pairs,
+            known.recall()
         );
     }
     out.push_str("</table>");
+    let sizes = (0_u32..).zip(b.sizes).filter(|(_, n)| *n > 0);
+    let list = sizes.map(|(i, n)| (1_i64 << i, n)).collect();
+    counts(
+        out,
+        "块的大小 Block sizes (before refinement)",
+        "rows from",
+        &list,
+    );
 }

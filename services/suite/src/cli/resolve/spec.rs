@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jinke_resolution::batch::{Column, Engine, Expert, MAX_COLUMNS, Mode, SEMANTICS, Semantic};
+use jinke_resolution::batch::{
+    Column, Engine, Expert, MAX_COLUMNS, MAX_THRESHOLD, Mode, SEMANTICS, Semantic,
+};
 use jinke_types::{Code, Failure};
 use serde::Deserialize;
 use toml::Spanned;
@@ -19,8 +21,8 @@ pub struct Spec {
     pub source: Option<String>,
     /// Column with the key within the source; none when the row number is the key.
     pub key: Option<String>,
-    /// Which rows may be one thing.
-    pub mode: Mode,
+    /// Which rows may be one thing, where it is said.
+    pub mode: Option<Mode>,
     /// By which weights.
     pub engine: Engine,
     /// Columns that take part, ordered by name.
@@ -63,8 +65,8 @@ struct FileKey {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileThresholds {
-    balance: Option<i32>,
-    merge: Option<i32>,
+    balance: Option<Spanned<i32>>,
+    merge: Option<Spanned<i32>>,
 }
 
 impl Spec {
@@ -95,17 +97,17 @@ impl Spec {
             .map(|i| folder.join(i.into_inner()))
             .collect();
         let mode = match &file.mode {
-            None => Mode::default(),
-            Some(m) => Mode::parse(m.as_ref()).ok_or_else(|| {
+            None => None,
+            Some(m) => Some(Mode::parse(m.as_ref()).ok_or_else(|| {
                 let message = format!("unknown mode {:?}; known: dedupe, link, both", m.as_ref());
                 bad(m.span().start, message)
-            })?,
+            })?),
         };
         let engine = match &file.engine {
             None => Engine::default(),
             Some(e) => match e.as_ref().as_str() {
                 "auto" => Engine::Auto,
-                "organization" if mode != Mode::Link => Engine::Organization,
+                "organization" if mode != Some(Mode::Link) => Engine::Organization,
                 "organization" => {
                     let message = "engine organization does not know mode link";
                     return Err(bad(e.span().start, message.into()));
@@ -118,6 +120,20 @@ impl Spec {
                 }
             },
         };
+        let thresholds = [&file.thresholds.balance, &file.thresholds.merge];
+        for threshold in thresholds.into_iter().flatten() {
+            if threshold.as_ref().abs() > MAX_THRESHOLD {
+                let message = format!("a threshold must be within {MAX_THRESHOLD} milli-bits");
+                return Err(bad(threshold.span().start, message));
+            }
+        }
+        if let [Some(balance), Some(merge)] = thresholds
+            && merge.as_ref() < balance.as_ref()
+        {
+            let message = "merge is below balance: a machine merges only what is more likely one \
+                           thing than not";
+            return Err(bad(merge.span().start, message.into()));
+        }
         let at = file.columns.span().start;
         let mut columns = Vec::new();
         for (name, semantic) in file.columns.into_inner() {
@@ -150,7 +166,10 @@ impl Spec {
             mode,
             engine,
             columns,
-            thresholds: (file.thresholds.balance, file.thresholds.merge),
+            thresholds: (
+                file.thresholds.balance.map(Spanned::into_inner),
+                file.thresholds.merge.map(Spanned::into_inner),
+            ),
             expert: Expert {
                 rules: None,
                 weights: file.weights,
@@ -182,7 +201,7 @@ mod tests {
             spec.inputs,
             [Path::new("/x/a.csv"), Path::new("/abs/b.csv")]
         );
-        assert_eq!(spec.mode, Mode::Link);
+        assert_eq!(spec.mode, Some(Mode::Link));
         assert_eq!(spec.columns.len(), 2);
     }
 
@@ -211,6 +230,15 @@ mod tests {
                 .starts_with("spec, line 4: unknown type \"colour\" of column \"b\"")
         );
         assert!(wrong(&format!("{head}[columns]\n")).starts_with("spec, line 2: [columns] needs"));
+        let thresholds = format!("{head}[columns]\na = \"text\"\n[thresholds]\nbalance = 9000\n");
+        assert!(
+            wrong(&format!("{thresholds}merge = 8000\n"))
+                .starts_with("spec, line 6: merge is below balance")
+        );
+        assert!(
+            wrong(&format!("{thresholds}merge = 100001\n"))
+                .starts_with("spec, line 6: a threshold must be within 100000")
+        );
         assert!(wrong("inputs = []\n[columns]\na = \"text\"\n").contains("line 1"));
         assert!(
             wrong(&format!("{head}nonsense = 1\n[columns]\na = \"text\"\n")).contains("line 2")
