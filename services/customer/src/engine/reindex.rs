@@ -20,8 +20,8 @@ const MADE_WITH: &str = "made_with";
 /// Counts the changes of the program that derive something else from the same values with the same
 /// rules: of standardizing, of keys, of blocks, of search terms. Add one with every such change, or a record
 /// that is changed later leaves the tokens of the old program behind. 1: as of 0.1.0. 2: blocks
-/// in order of core and place.
-const DERIVATION: u32 = 2;
+/// in order of core and place. 3: marks that make another word are kept.
+const DERIVATION: u32 = 3;
 
 impl Core {
     /// Names what tokens and pairs are derived with: the rules, the active token key and the

@@ -1,6 +1,6 @@
 //! Standardizing one value by its semantic type.
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     kinds::Semantic,
@@ -10,7 +10,7 @@ use crate::standardize::{
     address, contact, org_name,
     org_words::LATIN_LEGAL,
     person_name,
-    text::{digits, fold, is_han},
+    text::{digits, fold, is_alphanumeric, is_han},
 };
 use jinke_types::Datum;
 
@@ -70,15 +70,22 @@ const STREETS: &[(&str, &str)] = &[
     ("tenth", "10th"),
 ];
 
-/// Letters without their marks: é becomes e.
+/// Latin, Greek and Cyrillic letters without their accents: é becomes e, but й stays, which is
+/// another letter than и. Marks of other scripts make another word: か and が, ป and ป้.
 fn unmarked(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
-    text.nfd()
-        .filter(|c| !is_combining_mark(*c))
-        .nfc()
-        .collect()
+    let mut base = ' ';
+    let kept = text.nfd().filter(|c| {
+        if !matches!(c, '\u{300}'..='\u{36f}') {
+            base = *c;
+            return true;
+        }
+        let accented = matches!(base, '\0'..='\u{52f}' | '\u{1e00}'..='\u{1fff}');
+        !accented || (base == 'и' && *c == '\u{306}')
+    });
+    kept.nfc().collect()
 }
 
 /// Scripts that put no blank between words.
@@ -109,7 +116,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
             continue;
         }
         end_run(&mut run, &mut out);
-        if c.is_alphanumeric() {
+        if is_alphanumeric(c) {
             word.push(c);
         } else if !matches!(c, '\'' | '’' | '`') && !word.is_empty() {
             out.push(std::mem::take(&mut word));
@@ -123,7 +130,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 fn alnum(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).collect()
+    text.chars().filter(|c| is_alphanumeric(*c)).collect()
 }
 
 fn of_words(list: Vec<String>) -> Standard {
@@ -183,7 +190,7 @@ pub(super) fn standardize(semantic: Semantic, raw: &str) -> Standard {
 fn words_joined(folded: &str) -> String {
     let mut out = String::with_capacity(folded.len());
     for c in folded.chars() {
-        if c.is_alphanumeric() {
+        if is_alphanumeric(c) {
             out.push(c);
         } else if !out.ends_with(' ') && !matches!(c, '\'' | '’' | '.') && !out.is_empty() {
             out.push(' ');
@@ -432,6 +439,48 @@ mod tests {
         assert_eq!(words("数据库 db2"), ["数据", "据库", "db2"]);
         assert_eq!(words("don't stop"), ["dont", "stop"]);
         assert_eq!(sound("robert"), sound("rupert"));
+    }
+
+    #[test]
+    fn marks_are_letters_where_they_make_another_word() {
+        let differ = [
+            ("かがく", "かかく"),
+            ("ガラス", "カラス"),
+            ("कमल", "कमला"),
+            ("कर्म", "करम"),
+            ("ป้า", "ปา"),
+            ("ใกล้", "ใกล"),
+            ("бой", "бои"),
+            ("က", "ကိ"),
+        ];
+        let equal = [
+            ("Müller", "Muller"),
+            ("Ἀθῆναι", "Αθηναι"),
+            ("Артём", "Артем"),
+            ("Nguyễn", "Nguyen"),
+            ("שָׁלוֹם", "שלום"),
+            ("مُحَمَّد", "محمد"),
+            ("ガ", "カ\u{3099}"),
+        ];
+        for s in [
+            S::Text,
+            S::OrgName,
+            S::PersonName,
+            S::GivenName,
+            S::Category,
+            S::City,
+        ] {
+            let t = |v| standardize(s, v).text;
+            for (a, b) in differ {
+                assert_ne!(t(a), t(b), "{s:?}");
+                assert!(!t(a).is_empty() && !t(b).is_empty(), "{s:?} {a} {b}");
+            }
+            for (a, b) in equal {
+                assert_eq!(t(a), t(b), "{s:?}");
+            }
+        }
+        // A word stays whole.
+        assert_eq!(words("हिन्दी भाषा"), ["हिन्दी", "भाषा"]);
     }
 
     #[test]

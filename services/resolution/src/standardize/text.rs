@@ -217,10 +217,11 @@ fn fold_any(text: &str, max: usize) -> String {
     lower.trim().to_owned()
 }
 
-/// Control, format and variation characters, marks that compose with nothing, and U+FFFD.
+/// Control, format and variation characters, marks that compose with nothing and are no part of
+/// how a word is written, and U+FFFD.
 fn is_invisible(c: char) -> bool {
     c.is_control()
-        || canonical_combining_class(c) != 0
+        || (canonical_combining_class(c) != 0 && !is_written_mark(c))
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -231,10 +232,18 @@ pub const fn is_han(c: char) -> bool {
         | '\u{20000}'..='\u{323af}' | '〇')
 }
 
-/// Whether `c` is a letter or a number. Most letters here are common Han ones, which needs no
-/// search.
+/// Marks without which a word is another word: viramas and nuktas of Indic scripts, voiced kana,
+/// vowels and tones of Thai, Lao and Tibetan. By their canonical combining class (Unicode 16,
+/// table 4-3); points of Hebrew (10 to 26) and Arabic (27 to 36) are optional, and accents
+/// (200 and more) compose with the letters that have them.
+fn is_written_mark(c: char) -> bool {
+    c > '\u{8ff}' && matches!(canonical_combining_class(c), 7..=9 | 84 | 91 | 103..=132)
+}
+
+/// Whether `c` is a letter, a mark that is part of one, or a number. Most letters here are common
+/// Han ones, which needs no search.
 pub(crate) fn is_alphanumeric(c: char) -> bool {
-    HAN.contains(&c) || c.is_alphanumeric()
+    HAN.contains(&c) || c.is_alphanumeric() || is_written_mark(c)
 }
 
 /// Characters as a text that holds no more memory than it needs.

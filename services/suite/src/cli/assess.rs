@@ -2,7 +2,7 @@
 //! person labels them, precision and recall follow with their intervals.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{BufRead, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -18,10 +18,12 @@ use jinke_types::{Code, Failure};
 use super::{
     Outcome as Ended,
     resolve::{
-        input, refused,
+        input,
+        labels::{record, same},
+        refused,
         rows::{self, Rows},
         spec::Spec,
-        text_of,
+        text_of, threads_of, weights_of,
     },
 };
 use crate::print::{Printer, text};
@@ -49,6 +51,12 @@ pub struct AssessArgs {
     /// A labelled file of pairs: prints what follows from it
     #[arg(long, value_name = "PAIRS.csv")]
     labels: Option<PathBuf>,
+    /// A model learned before, or a rule set for organizations
+    #[arg(long, value_name = "FILE", requires = "spec")]
+    model: Option<PathBuf>,
+    /// How many threads [default: as many as the machine has]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// Minutes a steward needs for a review
     #[arg(long, default_value_t = 1.5)]
     minutes: f64,
@@ -66,6 +74,21 @@ struct Drawn {
 /// A pair that may be drawn: its place in the draw, its rows, its score.
 type Candidate = (u64, u32, u32, Option<i32>);
 
+/// Pairs of one stratum.
+#[derive(Default)]
+struct Frame {
+    /// How many there are, listed or not.
+    pairs: u64,
+    listed: Vec<Candidate>,
+}
+
+/// Width of a stratum, in milli-bits.
+const BAND: i32 = 4_000;
+/// Strata reach so many bands below the balance point. What scores less is so rarely one thing,
+/// and so much, that no affordable number of labels says anything about it.
+const DEPTH: i32 = 3;
+/// And so many above.
+const HEIGHT: i32 = 6;
 /// Largest cluster of which every pair may be drawn.
 const LARGEST: usize = 200;
 
@@ -83,7 +106,8 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
     };
     let folder = spec.parent().unwrap_or(Path::new(""));
     let spec = Spec::parse(&text_of(spec)?, folder)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (model, expert) = weights_of(args.model.as_deref(), &spec)?;
+    let threads = threads_of(args.threads);
     let table = input::read(&spec, threads)?;
     let options = Options {
         mode: spec.mode,
@@ -91,11 +115,12 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
         engine: spec.engine,
         balance: spec.thresholds.0,
         merge: spec.thresholds.1,
+        survey: true,
         ..Options::default()
     };
-    let outcome =
-        resolve_table(&table, None, &spec.expert, &options, &|_, _, _| {}).map_err(refused)?;
-    let drawn = draw(&table, &outcome, args.sample as usize);
+    let outcome = resolve_table(&table, model.as_ref(), &expert, &options, &|_, _, _| {})
+        .map_err(refused)?;
+    let (drawn, deep) = draw(&table, &outcome, args.sample as usize);
     let labels = if args.ask {
         ask(&table, &outcome, &drawn, printer)?
     } else {
@@ -103,18 +128,55 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
     };
     write(pairs, &table, &outcome, &drawn, &labels)?;
     printer.line(format!("{} 对 pairs → {}", drawn.len(), pairs.display()))?;
+    printer.line(format!(
+        "低于平衡点 {} 位以上的 {deep} 对不抽样 pairs more than {0} bits below the balance point are not drawn",
+        DEPTH * BAND / 1000
+    ))?;
     if args.ask {
         judge(pairs, args.minutes, printer)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same pairs for the same table, whatever the order of its rows: in each stratum those whose
-/// names hash smallest, about as many of each stratum.
-fn draw(table: &Table, outcome: &Outcome, sample: usize) -> Vec<Drawn> {
-    let mut frame: BTreeMap<(u32, u32), Option<i32>> = BTreeMap::new();
+/// The pairs that may be drawn, by stratum: whether they are joined, and how many bands their
+/// score is above the balance point; and how many compared pairs score below all strata.
+fn frame(table: &Table, outcome: &Outcome) -> (BTreeMap<(bool, Option<i32>), Frame>, u64) {
+    let (balance, _) = outcome.thresholds().unwrap_or_default();
+    let name = |row: u32| {
+        let source = &table.sources[table.source_of(row as usize) as usize];
+        hash(
+            hash(3, source.as_bytes()),
+            table.key(row as usize).as_bytes(),
+        )
+    };
+    let joined = |a: u32, b: u32| outcome.heads[a as usize] == outcome.heads[b as usize];
+    let mut strata: BTreeMap<(bool, Option<i32>), Frame> = BTreeMap::new();
+    let mut deep = 0;
+    let mut add = |a: u32, b: u32, score: Option<i32>, weight: u64| {
+        let joined = joined(a, b);
+        let band = score.map(|s| (s - balance).div_euclid(BAND).min(HEIGHT));
+        if !joined && band.is_some_and(|b| b < -DEPTH) {
+            deep += weight;
+            return;
+        }
+        let (x, y) = (name(a), name(b));
+        let place = hash(x.min(y), &x.max(y).to_le_bytes());
+        let stratum = strata.entry((joined, band)).or_default();
+        stratum.pairs += weight;
+        stratum.listed.push((place, a, b, score));
+    };
+    let mut seen: HashSet<(u32, u32)> = HashSet::new();
     for s in &outcome.scored {
-        frame.insert((s.a.min(s.b), s.a.max(s.b)), Some(s.score));
+        if joined(s.a, s.b) {
+            seen.insert((s.a.min(s.b), s.a.max(s.b)));
+        }
+        add(s.a, s.b, Some(s.score), 1);
+    }
+    if let Some(survey) = &outcome.survey {
+        // Joined pairs are all listed below, by their clusters.
+        for s in survey.below.iter().filter(|s| !joined(s.a, s.b)) {
+            add(s.a, s.b, Some(s.score), survey.rate);
+        }
     }
     let mut clusters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (row, head) in (0..).zip(&outcome.heads) {
@@ -123,55 +185,70 @@ fn draw(table: &Table, outcome: &Outcome, sample: usize) -> Vec<Drawn> {
     for members in clusters.values().filter(|m| m.len() <= LARGEST) {
         for (i, a) in members.iter().enumerate() {
             for b in &members[i + 1..] {
-                frame.entry((*a, *b)).or_insert(None);
+                if !seen.contains(&(*a, *b)) {
+                    add(*a, *b, None, 1);
+                }
             }
         }
     }
-    let name = |row: u32| {
-        let source = &table.sources[table.source_of(row as usize) as usize];
-        hash(
-            hash(3, source.as_bytes()),
-            table.key(row as usize).as_bytes(),
-        )
+    (strata, deep)
+}
+
+/// How many of the sample each stratum gets: half of it evenly, half by how much is unknown about
+/// the stratum (Neyman, 1934), which grows with its pairs and is greatest where as many are one
+/// thing as not: at the balance point, by the odds that scores are.
+fn shares(strata: &BTreeMap<(bool, Option<i32>), Frame>, sample: usize) -> Vec<usize> {
+    let unknown = |(key, frame): (&(bool, Option<i32>), &Frame)| {
+        // Within the band; joined by others is as sure as what just reaches the threshold.
+        let bits = key.1.map_or(2.0, |b| f64::from(b * BAND + BAND / 2) / 1000.0);
+        let odds = (bits.clamp(-7.0, 7.0)).exp2();
+        frame.pairs as f64 * odds.sqrt() / (1.0 + odds)
     };
-    let mut strata: BTreeMap<(bool, Option<i32>), Vec<Candidate>> = BTreeMap::new();
-    for ((a, b), score) in frame {
-        let joined = outcome.heads[a as usize] == outcome.heads[b as usize];
-        let band = score.map(|s| s.div_euclid(4000).clamp(-2, 6));
-        let (x, y) = (name(a), name(b));
-        let place = hash(x.min(y), &x.max(y).to_le_bytes());
-        let list = strata.entry((joined, band)).or_default();
-        list.push((place, a, b, score));
-    }
-    let each = sample.div_ceil(strata.len().max(1));
+    let all: f64 = strata.iter().map(unknown).sum();
+    let even = sample as f64 / 2.0 / strata.len().max(1) as f64;
+    let each = strata.iter().map(|s| {
+        let most = s.1.listed.len();
+        let more = sample as f64 / 2.0 * unknown(s) / all.max(1e-9);
+        ((even + more).floor().max(1.0) as usize).min(most)
+    });
+    each.collect()
+}
+
+/// The same pairs for the same table, whatever the order of its rows: in each stratum those whose
+/// names hash smallest. The number is of compared pairs below all strata.
+fn draw(table: &Table, outcome: &Outcome, sample: usize) -> (Vec<Drawn>, u64) {
+    let (strata, deep) = frame(table, outcome);
+    let shares = shares(&strata, sample);
     let mut out = Vec::new();
-    for ((joined, band), mut list) in strata {
-        list.sort_unstable();
-        let of = list.len() as u64;
+    for (((joined, band), mut frame), share) in strata.into_iter().zip(shares) {
+        frame.listed.sort_unstable();
         let band = band.map_or_else(
             || "via others".into(),
-            |b| format!("{}..{} bits", b * 4, b * 4 + 4),
+            |b| {
+                let (from, to) = (b * BAND / 1000, (b + 1) * BAND / 1000);
+                if b == HEIGHT {
+                    format!("{from:+} bits and more")
+                } else {
+                    format!("{from:+}..{to:+} bits")
+                }
+            },
         );
         let side = if joined { "joined" } else { "apart" };
-        out.extend(list.into_iter().take(each).map(|(_, a, b, score)| Drawn {
+        let taken = frame.listed.into_iter().take(share);
+        out.extend(taken.map(|(_, a, b, score)| Drawn {
             a,
             b,
             score,
             stratum: format!("{side} {band}"),
-            of,
+            of: frame.pairs,
         }));
     }
-    out
+    (out, deep)
 }
 
 fn failure(path: &Path, e: impl std::fmt::Display) -> Failure {
     let message = format!("{}: {e}", path.display());
     Failure::new(Code::FailedPrecondition, "OUTPUT_UNWRITABLE", message)
-}
-
-fn record(table: &Table, row: u32) -> String {
-    let source = &table.sources[table.source_of(row as usize) as usize];
-    format!("{source}/{}", table.key(row as usize))
 }
 
 fn write(
@@ -243,15 +320,6 @@ fn ask(
     Ok(out)
 }
 
-/// What a label says; none when it says nothing.
-fn same(label: &str) -> Option<bool> {
-    match label.trim().to_lowercase().as_str() {
-        "y" | "yes" | "1" | "true" | "是" | "同" | "相同" => Some(true),
-        "n" | "no" | "0" | "false" | "否" | "不同" => Some(false),
-        _ => None,
-    }
-}
-
 fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let invalid = |m: String| input::failure(path, "INPUT_INVALID", m);
     let plan = |_: &Path, header: &[String]| {
@@ -291,7 +359,7 @@ fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Fai
     printer.line(format!("标注 labelled pairs: {}", found.labelled))?;
     printer.line(format!("精确率 precision: {}", shown(found.precision)))?;
     printer.line(format!(
-        "召回率 recall among compared pairs: {}",
+        "召回率 recall among compared pairs within 12 bits of the balance point: {}",
         shown(found.recall)
     ))?;
     let hours = reviews as f64 * minutes / 60.0;
@@ -301,16 +369,3 @@ fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Fai
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_in_two_languages() {
-        assert_eq!(
-            [same(" Y "), same("是"), same("0"), same("不同")],
-            [Some(true), Some(true), Some(false), Some(false)]
-        );
-        assert_eq!([same(""), same("?")], [None, None]);
-    }
-}

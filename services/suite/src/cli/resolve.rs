@@ -249,9 +249,12 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         let _ = writeln!(io::stderr(), "{note}");
     }
     if args.labels.is_some() {
-        let (used, unknown) = (labels.pairs.len(), labels.unknown);
-        let note =
-            format!("{used} labelled pairs were learned from, {unknown} are not of the table");
+        let note = format!(
+            "{} labelled pairs were learned from; {} are not of the table, {} are without yes or no",
+            labels.pairs.len(),
+            labels.unknown,
+            labels.open
+        );
         let _ = writeln!(io::stderr(), "{note}");
     }
     watch.at("write", 0, table.len() as u64);

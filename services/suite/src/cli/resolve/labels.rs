@@ -32,13 +32,14 @@ pub struct Labels {
     pub pairs: Vec<(u32, u32, bool)>,
     /// Labelled pairs of which a record is not in the table.
     pub unknown: usize,
+    /// Pairs whose label says neither yes nor no.
+    pub open: usize,
 }
 
 /// Reads a file with the columns `same`, `left` and `right`; pairs without a label are left out.
 ///
 /// # Errors
-/// `INPUT_UNREADABLE`; `INPUT_INVALID`: a column is missing, a label says neither yes nor no, or
-/// no labelled pair is of the table.
+/// `INPUT_UNREADABLE`; `INPUT_INVALID`: a column is missing, or no labelled pair is of the table.
 pub fn of_table(path: &Path, table: &Table) -> Result<Labels, Failure> {
     let invalid = |m: String| input::failure(path, "INPUT_INVALID", m);
     let plan = |_: &Path, header: &[String]| {
@@ -57,14 +58,11 @@ pub fn of_table(path: &Path, table: &Table) -> Result<Labels, Failure> {
     };
     let files = rows::read(&[path], 1, plan, take)?;
     let mut named: Vec<([String; 2], bool)> = Vec::new();
+    let mut out = Labels::default();
     for [label, left, right] in files.into_iter().flat_map(|f| f.1).flatten() {
         match same(&label) {
             Some(same) => named.push(([left, right], same)),
-            None if label.is_empty() || label == "?" => {}
-            None => {
-                let message = format!("the label {label:?} of {left} says neither yes nor no");
-                return Err(invalid(message));
-            }
+            None => out.open += 1,
         }
     }
     let mut rows: HashMap<&str, Option<u32>> = HashMap::new();
@@ -77,7 +75,6 @@ pub fn of_table(path: &Path, table: &Table) -> Result<Labels, Failure> {
             found.get_or_insert(row);
         }
     }
-    let mut out = Labels::default();
     for ([left, right], same) in &named {
         match (rows[left.as_str()], rows[right.as_str()]) {
             (Some(a), Some(b)) => out.pairs.push((a, b, *same)),
@@ -121,9 +118,8 @@ mod tests {
         };
         let found = read("是,erp/1,crm/2\n,erp/1,crm/1\nn,crm/1,crm/2\ny,erp/1,gone/9\n").unwrap();
         assert_eq!(found.pairs, [(0, 2, true), (1, 2, false)]);
-        assert_eq!(found.unknown, 1);
-        let wrong = |text: &str| read(text).unwrap_err().message;
-        assert!(wrong("maybe,erp/1,crm/1\n").contains("neither yes nor no"));
-        assert!(wrong("y,a/1,b/2\n").contains("none of its 1"));
+        assert_eq!((found.unknown, found.open), (1, 1));
+        let wrong = read("y,a/1,b/2\nmaybe,erp/1,crm/1\n").unwrap_err().message;
+        assert!(wrong.contains("none of its 1"), "{wrong}");
     }
 }
