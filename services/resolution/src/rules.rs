@@ -221,7 +221,10 @@ impl RuleSet {
                     ),
                 ));
             }
-            if let Some((term, _)) = terms.iter().find(|(_, w)| w.abs() > MAX_WEIGHT) {
+            if let Some((term, _)) = terms
+                .iter()
+                .find(|(_, w)| w.unsigned_abs() > MAX_WEIGHT.unsigned_abs())
+            {
                 return Err(err(
                     at,
                     format!("{name}.{term} must be within {MAX_WEIGHT} milli-bits"),
@@ -401,7 +404,7 @@ fn comparisons(
                     message,
                 });
             }
-            if weight.abs() > MAX_WEIGHT {
+            if weight.unsigned_abs() > MAX_WEIGHT.unsigned_abs() {
                 let message = format!("weight of {level:?} must be within {MAX_WEIGHT} milli-bits");
                 return Err(RuleError {
                     line: line_of(text, at),

@@ -9,6 +9,8 @@
 //! k times as likely as of one that has one other (the Chinese restaurant process, Aldous, 1985).
 //! Beyond the usual size of a group that is not believed any more. In a link two groups with rows of one source are never joined.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::{
@@ -212,8 +214,8 @@ struct Group {
     members: Vec<usize>,
     /// The first of them, in order: they speak for it.
     speakers: SmallVec<[usize; 2 * SPEAKERS]>,
-    /// Sources of its rows, in order, where they matter.
-    sources: Vec<u32>,
+    /// Sources of its rows, where they matter.
+    sources: BTreeSet<u32>,
 }
 
 impl Group {
@@ -231,14 +233,13 @@ impl Group {
         self.speakers.sort_unstable();
         self.speakers.truncate(SPEAKERS);
         self.sources.extend(other.sources);
-        self.sources.sort_unstable();
     }
 }
 
-/// Whether two lists in order have something in common.
-fn meet(x: &[u32], y: &[u32]) -> bool {
+/// Whether two sets have something in common.
+fn meet(x: &BTreeSet<u32>, y: &BTreeSet<u32>) -> bool {
     let (less, more) = if x.len() <= y.len() { (x, y) } else { (y, x) };
-    less.iter().any(|s| more.binary_search(s).is_ok())
+    less.iter().any(|s| more.contains(s))
 }
 
 fn may_join(x: &Group, y: &Group, rows: &[u32], ask: &Ask<'_>) -> bool {
@@ -312,5 +313,34 @@ mod tests {
         assert!(is_drawn(-2_000, 4.0, false));
         // On average -2,100: no group of four draws so much.
         assert!(!is_drawn(-3_000, 100.0, false));
+    }
+
+    /// Each joins the group before it: a group that was put in order with every row that comes
+    /// would take hours.
+    #[test]
+    fn a_hundred_thousand_rows_in_a_row_are_one_group() {
+        let rows = 100_000_u32;
+        let ranks: Vec<u32> = (0..rows).collect();
+        let pairs: Vec<Scored> = (1..rows)
+            .map(|b| Scored {
+                a: b - 1,
+                b,
+                score: 9_000,
+            })
+            .collect();
+        let ask = |link: bool| Ask {
+            ranks: &ranks,
+            source: &|row| row,
+            link,
+            score: &|_, _| 5_000,
+            threshold: 0,
+            balance: 0,
+            cap: 10_000,
+            usual: 1.0,
+        };
+        for link in [false, true] {
+            let heads = cluster(100_000, &pairs, &ask(link), 2, &Tally::new(0, &|_, _| ()));
+            assert!(heads.iter().all(|h| *h == 0), "link {link}");
+        }
     }
 }

@@ -212,7 +212,8 @@ pub fn resolve_table(
         return Err(TableError::Rows);
     }
     let by_rules = by_rules(table, model, expert, options)?;
-    let within = |t: Option<i32>| t.is_none_or(|t| t.abs() <= MAX_THRESHOLD);
+    let within =
+        |t: Option<i32>| t.is_none_or(|t| t.unsigned_abs() <= MAX_THRESHOLD.unsigned_abs());
     if !within(options.balance) || !within(options.merge) {
         let message = format!("thresholds must be within {MAX_THRESHOLD} milli-bits");
         return Err(TableError::Expert(message));

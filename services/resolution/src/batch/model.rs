@@ -293,7 +293,9 @@ impl Model {
             }
             let wide = |l: &FileLevel| {
                 let all = [Some(l.weight), l.agrees, l.differs];
-                all.into_iter().flatten().any(|w| w.abs() > 100_000)
+                all.into_iter()
+                    .flatten()
+                    .any(|w| w.unsigned_abs() > 100_000)
             };
             if c.level.iter().any(wide) {
                 return Err(whole(format!(
@@ -360,7 +362,7 @@ impl Model {
                 .iter()
                 .flatten()
                 .flatten()
-                .any(|w| w.abs() > 100_000);
+                .any(|w| w.unsigned_abs() > 100_000);
             if k.weights.len() != columns.len() || !k.weights.iter().zip(&columns).all(fits) || wide
             {
                 let name = k.name;

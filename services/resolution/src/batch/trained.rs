@@ -280,7 +280,7 @@ fn adjust(model: &mut Model, expert: &Expert) -> Result<(), TableError> {
                     "unknown level {level:?} of column {column:?}; known: {known}"
                 )));
             };
-            if weight.abs() > 100_000 {
+            if weight.unsigned_abs() > 100_000 {
                 let message = format!("the weight of {column:?} {level:?} must be within 100000");
                 return Err(TableError::Expert(message));
             }

@@ -6,6 +6,7 @@ mod comparing;
 mod laws;
 mod rule_files;
 mod standardizing;
+mod surveys;
 mod surviving;
 mod tables;
 mod words;

@@ -122,7 +122,7 @@ impl Spec {
         };
         let thresholds = [&file.thresholds.balance, &file.thresholds.merge];
         for threshold in thresholds.into_iter().flatten() {
-            if threshold.as_ref().abs() > MAX_THRESHOLD {
+            if threshold.as_ref().unsigned_abs() > MAX_THRESHOLD.unsigned_abs() {
                 let message = format!("a threshold must be within {MAX_THRESHOLD} milli-bits");
                 return Err(bad(threshold.span().start, message));
             }
