@@ -118,8 +118,8 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
         survey: true,
         ..Options::default()
     };
-    let outcome = resolve_table(&table, model.as_ref(), &expert, &options, &|_, _, _| {})
-        .map_err(refused)?;
+    let outcome =
+        resolve_table(&table, model.as_ref(), &expert, &options, &|_, _, _| {}).map_err(refused)?;
     let (drawn, deep) = draw(&table, &outcome, args.sample as usize);
     let labels = if args.ask {
         ask(&table, &outcome, &drawn, printer)?
@@ -200,7 +200,9 @@ fn frame(table: &Table, outcome: &Outcome) -> (BTreeMap<(bool, Option<i32>), Fra
 fn shares(strata: &BTreeMap<(bool, Option<i32>), Frame>, sample: usize) -> Vec<usize> {
     let unknown = |(key, frame): (&(bool, Option<i32>), &Frame)| {
         // Within the band; joined by others is as sure as what just reaches the threshold.
-        let bits = key.1.map_or(2.0, |b| f64::from(b * BAND + BAND / 2) / 1000.0);
+        let bits = key
+            .1
+            .map_or(2.0, |b| f64::from(b * BAND + BAND / 2) / 1000.0);
         let odds = (bits.clamp(-7.0, 7.0)).exp2();
         frame.pairs as f64 * odds.sqrt() / (1.0 + odds)
     };
@@ -368,4 +370,3 @@ fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Fai
     ))?;
     Ok(())
 }
-

@@ -2,6 +2,7 @@
 //! commands a person would type.
 
 mod access;
+mod assess;
 mod audit;
 mod backup;
 mod doctor;
