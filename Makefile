@@ -87,6 +87,10 @@ bench-resolution: build ## Accuracy and speed of jinke resolve beside Splink (ne
 	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }
 	python3 tests/bench_resolution.py $(JINKE) $(SETS)
 
+.PHONY: traps
+traps: tools ## How resolution fares with what goes wrong among records, class by class (TRAPS_ARGS: --count N --only TABLE --show CLASS)
+	cargo run --release -p jinke-resolution --example traps -- $(TRAPS_ARGS)
+
 .PHONY: quality
 quality: build ## Accuracy over the gRPC API on labelled data (needs JINKE_ER)
 	@[ -n "$${JINKE_ER:-}" ] || { echo "set JINKE_ER to the folder with the labelled data"; exit 1; }

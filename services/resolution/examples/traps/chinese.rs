@@ -5,7 +5,7 @@ use jinke_resolution::{
     standardize::{identifier::uscc_holds, text::pinyin},
 };
 
-use crate::{
+use super::{
     dice::{Dice, capital},
     world::World,
 };

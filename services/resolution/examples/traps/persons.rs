@@ -2,7 +2,7 @@
 
 use jinke_resolution::batch::{Mode, Semantic as S};
 
-use crate::{
+use super::{
     dice::{Dice, capital},
     world::World,
 };

@@ -9,4 +9,5 @@ mod standardizing;
 mod surveys;
 mod surviving;
 mod tables;
+mod traps;
 mod words;
