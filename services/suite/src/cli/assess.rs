@@ -19,7 +19,7 @@ use super::{
     Outcome as Ended,
     resolve::{
         input,
-        labels::{record, same},
+        labelled::{record, same},
         refused,
         rows::{self, Rows},
         spec::Spec,

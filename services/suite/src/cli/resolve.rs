@@ -1,7 +1,7 @@
 //! `jinke resolve`: which rows of a table are one thing, in one go on this machine.
 
 pub mod input;
-pub mod labels;
+pub mod labelled;
 pub mod output;
 pub mod parquet;
 pub mod report;
@@ -223,7 +223,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let truth = truth.map(|path| output::labels_of(path, &table, threads));
     let truth = truth.transpose()?;
     let labels = args.labels.as_deref();
-    let labels = labels.map(|path| labels::of_table(path, &table));
+    let labels = labels.map(|path| labelled::of_table(path, &table));
     let labels = labels.transpose()?.unwrap_or_default();
     let options = Options {
         mode: spec.mode,
