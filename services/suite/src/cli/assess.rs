@@ -84,7 +84,7 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
     let folder = spec.parent().unwrap_or(Path::new(""));
     let spec = Spec::parse(&text_of(spec)?, folder)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let table = input::read(&spec, threads)?;
+    let table = input::read(&spec, threads)?.told();
     let options = Options {
         mode: spec.mode,
         threads,
@@ -274,7 +274,8 @@ fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Fai
     };
     let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
     let mut reviews = 0_u64;
-    let files = rows::read(&[path], 1, plan, take)?;
+    let (files, notes) = rows::read(&[path], 1, plan, take)?;
+    input::tell(&notes);
     for [label, name, pairs, of] in files.into_iter().flat_map(|f| f.1).flatten() {
         reviews = number(&of)?;
         let s = strata.entry(name.clone()).or_default();

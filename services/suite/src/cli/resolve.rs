@@ -1,8 +1,15 @@
 //! `jinke resolve`: which rows of a table are one thing, in one go on this machine.
 
+mod cells;
+mod encoding;
 pub mod input;
+mod labels;
+mod names;
+mod odd;
+mod open;
 pub mod output;
 pub mod parquet;
+mod pieces;
 pub mod report;
 pub mod rows;
 pub mod spec;
@@ -135,6 +142,14 @@ impl Watch {
         }
     }
 
+    /// Writes notes to standard error, where the bar is.
+    fn tell(&self, notes: &[String]) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| input::tell(notes)),
+            None => input::tell(notes),
+        }
+    }
+
     /// Seconds by phase.
     fn seconds(&self) -> serde_json::Map<String, serde_json::Value> {
         let state = self
@@ -217,7 +232,8 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         usize::from,
     );
     let watch = Watch::new();
-    let table = input::read(&spec, threads)?;
+    let input::Read { table, notes } = input::read(&spec, threads)?;
+    watch.tell(&notes);
     let options = Options {
         mode: spec.mode,
         at: match args.at {
@@ -262,10 +278,12 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         return Ok(ExitCode::SUCCESS);
     };
     watch.at("evaluate", 0, table.len() as u64);
-    let truth = output::labels_of(truth, &table, threads)?;
-    let (pairwise, b_cubed) = output::measure(&truth, &outcome.heads);
-    let (merge, _) = output::measure(&truth, &outcome.merged);
-    let steward = output::after_steward(&truth, &outcome);
+    let labels = labels::of(truth, &table, threads)?;
+    watch.tell(&labels.notes);
+    let truth = &labels.of;
+    let (pairwise, b_cubed) = output::measure(truth, &outcome.heads);
+    let (merge, _) = output::measure(truth, &outcome.merged);
+    let steward = output::after_steward(truth, &outcome);
     let mut seconds = watch.seconds();
     seconds.insert(
         "total".into(),
@@ -278,6 +296,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "pairwise": pairwise,
         "b_cubed": b_cubed,
         "merge": merge,
+        "truth": labels.counts(),
         "reviews": outcome.reviews.len(),
         "reviews_per_1000": per_thousand,
         "steward": steward,
@@ -304,9 +323,10 @@ fn compared(
     let Some(earlier) = &args.compare else {
         return Ok(());
     };
-    let before = output::labels_of(earlier, table, threads)?;
+    let before = labels::of(earlier, table, threads)?;
+    input::tell(&before.notes);
     let after: Vec<usize> = outcome.heads.iter().map(|h| *h as usize).collect();
-    let changes = differences(&before, &after);
+    let changes = differences(&before.of, &after);
     let count = |kind| changes.iter().filter(|c| c.kind == kind).count();
     printer.line(format!(
         "与之前相比 against before: {} 处合并 merge, {} 处拆分 split, {} 处改变 change",

@@ -1,15 +1,23 @@
 //! Reading files into a table: CSV in UTF-8 or GB18030, of which GBK is a part, and Parquet.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
-use jinke_resolution::batch::{Table, parallel};
+use jinke_resolution::batch::Table;
 use jinke_types::{Code, Failure};
 
 use super::{
+    names,
+    odd::Odd,
+    open::place_of,
     parquet,
     rows::{self, Rows},
     spec::Spec,
 };
+use crate::print::text;
 
 /// What is wrong with a file.
 pub(in crate::cli) fn failure(
@@ -25,11 +33,35 @@ pub(in crate::cli) fn failure(
     Failure::new(code, reason, format!("{}: {message}", path.display()))
 }
 
+/// A table as it was read.
+pub struct Read {
+    pub table: Table,
+    /// What is odd about the files, yet no reason to refuse them: a line for each.
+    pub notes: Vec<String>,
+}
+
+impl Read {
+    /// The table, once standard error has the notes.
+    pub fn told(self) -> Table {
+        tell(&self.notes);
+        self.table
+    }
+}
+
+/// Writes notes to standard error.
+pub fn tell(notes: &[String]) {
+    for note in notes {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(io::stderr(), "{}", text::clean(note));
+    }
+}
+
 /// Reads all inputs of a spec, on several threads. Rows are in the order of inputs.
 ///
 /// # Errors
 /// `INPUT_UNREADABLE`, `INPUT_INVALID`: the file and what is wrong.
-pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
+pub fn read(spec: &Spec, threads: usize) -> Result<Read, Failure> {
+    each_once(&spec.inputs)?;
     let is_parquet: Vec<bool> = spec.inputs.iter().map(|p| parquet::is_parquet(p)).collect();
     let of_kind = |wanted: bool| -> Vec<&Path> {
         let each = spec.inputs.iter().zip(&is_parquet);
@@ -37,19 +69,19 @@ pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
             .map(|(p, _)| p.as_path())
             .collect()
     };
-    let parquet = of_kind(true);
-    let mut parquet =
-        parallel::map(threads, parquet.len(), |i| parquet::read(parquet[i], spec)).into_iter();
+    let mut parquet = parquet::read(&of_kind(true), spec, threads).into_iter();
     let plan = |path: &Path, header: &[String]| Plan::new(path, header, spec);
-    let mut csv = rows::read(&of_kind(false), threads, plan, Plan::table)?.into_iter();
+    let (csv, mut notes) = rows::read(&of_kind(false), threads, plan, Plan::table)?;
+    let mut csv = csv.into_iter();
     let mut seen = vec![false; spec.columns.len()];
     let mut table = Table::new(spec.columns.clone());
     for is_parquet in is_parquet {
         let found = if is_parquet {
             let Some(part) = parquet.next() else { continue };
-            let (part, found) = part?;
-            table.append(part);
-            found
+            let part = part?;
+            table.append(part.table);
+            notes.extend(part.notes);
+            part.seen
         } else {
             let Some((plan, parts)) = csv.next() else {
                 continue;
@@ -71,7 +103,29 @@ pub fn read(spec: &Spec, threads: usize) -> Result<Table, Failure> {
             ),
         ));
     }
-    Ok(table)
+    notes.extend(names::shared(&table, threads));
+    Ok(Read { table, notes })
+}
+
+/// Whether no file is named twice: its rows would all be there twice.
+fn each_once(inputs: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for path in inputs {
+        // What is not there is told when it is opened.
+        let Ok(real) = path.canonicalize() else {
+            continue;
+        };
+        if !seen.insert(real) {
+            return Err(failure(path, "INPUT_INVALID", "is named twice in the spec"));
+        }
+    }
+    Ok(())
+}
+
+/// A file's own name, its source when no column names one.
+pub fn named_file(path: &Path) -> String {
+    path.file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned())
 }
 
 /// What of a CSV file is read: the places of columns in it.
@@ -89,23 +143,26 @@ impl<'a> Plan<'a> {
         if header.is_empty() {
             return Err(failure(path, "INPUT_INVALID", "has no header"));
         }
-        // Of two columns of one name the first counts.
-        let at = |name: &str| header.iter().position(|h| h == name.trim());
+        let invalid = |message: String| failure(path, "INPUT_INVALID", message);
+        let at = |name: &str| place_of(header, name).map_err(invalid);
         let named = |name: &Option<String>, what: &str| match name {
             None => Ok(None),
-            Some(n) => at(n).map(Some).ok_or_else(|| {
+            Some(n) => at(n)?.map(Some).ok_or_else(|| {
                 let message = format!("has no column {n:?}, which the spec names as {what}");
-                failure(path, "INPUT_INVALID", message)
+                invalid(message)
             }),
         };
+        let places: Result<Vec<_>, Failure> = spec.columns.iter().map(|c| at(&c.name)).collect();
+        let places: Vec<Option<usize>> = places?;
+        if places.iter().all(Option::is_none) {
+            return Err(invalid("has none of the columns of the spec".into()));
+        }
         Ok(Self {
             spec,
-            own: path
-                .file_stem()
-                .map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
+            own: named_file(path),
             source: named(&spec.source, "source")?,
             key: named(&spec.key, "key")?,
-            places: spec.columns.iter().map(|c| at(&c.name)).collect(),
+            places,
         })
     }
 
@@ -114,6 +171,15 @@ impl<'a> Plan<'a> {
         let mut table = Table::new(self.spec.columns.clone());
         let mut last: Option<(String, u32)> = None;
         while rows.advance() {
+            let is_empty =
+                |place: Option<usize>| place.is_some_and(|i| rows.get(i).trim().is_empty());
+            let (no_source, no_key) = (is_empty(self.source), is_empty(self.key));
+            if no_source {
+                rows.odd(Odd::NoSource);
+            }
+            if no_key {
+                rows.odd(Odd::NoKey);
+            }
             let name = self
                 .source
                 .map_or(self.own.as_str(), |i| rows.get(i))
@@ -153,8 +219,6 @@ impl<'a> Plan<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use encoding_rs::GB18030;
     use jinke_resolution::batch::{Column, Engine, Expert, Mode, Semantic};
 
@@ -186,6 +250,10 @@ mod tests {
         path
     }
 
+    fn wrong(spec: &Spec) -> Failure {
+        read(spec, 1).map(|r| r.notes).unwrap_err()
+    }
+
     #[test]
     fn reads_utf8_and_gbk_with_any_separator() {
         let dir = tempfile::tempdir().unwrap();
@@ -200,7 +268,7 @@ mod tests {
             file(dir.path(), "erp.csv", &gbk),
             file(dir.path(), "crm.csv", &marked),
         ];
-        let table = read(&spec(inputs), 2).unwrap();
+        let table = read(&spec(inputs), 2).unwrap().table;
         assert_eq!(table.len(), 4);
         assert_eq!(table.sources, ["erp", "crm"]);
         assert_eq!((table.key(0), table.cell(0, 0)), ("1", "杭州;金客"));
@@ -213,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let fails = |name: &str, bytes: &[u8]| {
             let path = file(dir.path(), name, bytes);
-            read(&spec(vec![path]), 1).unwrap_err()
+            wrong(&spec(vec![path]))
         };
         assert_eq!(fails("a.csv", b"\xff\xfe1\x00").reason, "INPUT_INVALID");
         assert_eq!(fails("b.csv", b"PAR1....").reason, "INPUT_INVALID");
@@ -226,18 +294,17 @@ mod tests {
                 .message
                 .contains("编号")
         );
-        let missing = read(&spec(vec![dir.path().join("none.csv")]), 1).unwrap_err();
+        let missing = wrong(&spec(vec![dir.path().join("none.csv")]));
         assert_eq!(missing.reason, "INPUT_UNREADABLE");
-        let folder = read(&spec(vec![dir.path().to_owned()]), 1).unwrap_err();
+        let folder = wrong(&spec(vec![dir.path().to_owned()]));
         assert_eq!(folder.reason, "INPUT_UNREADABLE");
-        // An open quote, too many fields, bytes of no encoding: read for what they are.
+        // An open quote, bytes of no encoding.
         let odd = [
             "编号,名称,电话\n1,\"open,2\n3,x\n".as_bytes(),
             b"\xff\xff\x80,\x00\n",
         ]
         .concat();
-        let path = file(dir.path(), "f.csv", &odd);
-        let outcome = read(&spec(vec![path]), 1);
-        assert!(outcome.is_err() || outcome.is_ok_and(|t| t.len() <= 3));
+        let refused = fails("f.csv", &odd);
+        assert!(refused.message.contains("line 4"), "{refused:?}");
     }
 }
