@@ -250,7 +250,8 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let outcome =
         resolve_table(&table, model.as_ref(), &expert, &options, &show).map_err(refused)?;
     watch.at("write", 0, table.len() as u64);
-    output::clusters(&args.out, &table, &outcome.heads, threads)?;
+    let note = output::clusters(&args.out, &table, &outcome.heads, threads)?;
+    watch.tell(note.as_slice());
     if let Some(path) = &args.model_out {
         output::whole(path, &model_text(&outcome))?;
     }

@@ -10,7 +10,6 @@ use jinke_resolution::batch::Table;
 use jinke_types::{Code, Failure};
 
 use super::{
-    names,
     odd::Odd,
     open::place_of,
     parquet,
@@ -103,7 +102,6 @@ pub fn read(spec: &Spec, threads: usize) -> Result<Read, Failure> {
             ),
         ));
     }
-    notes.extend(names::shared(&table, threads));
     Ok(Read { table, notes })
 }
 
@@ -306,5 +304,130 @@ mod tests {
         .concat();
         let refused = fails("f.csv", &odd);
         assert!(refused.message.contains("line 4"), "{refused:?}");
+    }
+
+    fn told(spec: &Spec) -> (Table, Vec<String>) {
+        let read = read(spec, 2).unwrap();
+        (read.table, read.notes)
+    }
+
+    /// A file of many pieces.
+    fn long() -> String {
+        let row = |i: u32| format!("{i},杭州金客科技有限公司{i},0571\n");
+        let rows: String = (0..60_000).map(row).collect();
+        format!("编号,名称,电话\n{rows}")
+    }
+
+    #[test]
+    fn one_broken_byte_is_found_and_no_row_is_read_as_gbk() {
+        let dir = tempfile::tempdir().unwrap();
+        for mark in [&b""[..], b"\xef\xbb\xbf"] {
+            let mut bytes = [mark, long().as_bytes()].concat();
+            assert!(bytes.len() > 2 << 20, "several pieces");
+            let whole = file(dir.path(), "a.csv", &bytes);
+            assert_eq!(told(&spec(vec![whole])).0.len(), 60_000);
+            // In line 50,002: the second byte of a character.
+            let at = bytes.windows(6).position(|w| w == b"\n50000").unwrap() + 8;
+            bytes[at] = b'x';
+            let refused = wrong(&spec(vec![file(dir.path(), "b.csv", &bytes)]));
+            assert_eq!(refused.reason, "INPUT_INVALID");
+            for part in ["b.csv", "UTF-8", "line 50002,", &format!("byte {at} ")] {
+                assert!(refused.message.contains(part), "{part}: {refused:?}");
+            }
+        }
+        let gbk = GB18030.encode(&long()).0.into_owned();
+        let (table, notes) = told(&spec(vec![file(dir.path(), "c.csv", &gbk)]));
+        assert_eq!(table.cell(59_999, 0), "杭州金客科技有限公司59999");
+        assert_eq!((table.len(), notes.len()), (60_000, 0));
+        let torn = [&gbk, &b"1,\xff,\n"[..]].concat();
+        let refused = wrong(&spec(vec![file(dir.path(), "d.csv", &torn)]));
+        for part in ["looks like GBK", "sequences: 1,", "line 60002,"] {
+            assert!(refused.message.contains(part), "{part}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_left_open_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let begin = long();
+        for (n, (end, line)) in [
+            ("7,\"open,2\r\n8,x,\r\n", 60_002),
+            ("7,\"a\nb\",\n8,\"\"\"open\n", 60_004),
+            ("7,x,\"", 60_002),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let utf8 = format!("{begin}{end}");
+            let gbk = GB18030.encode(&utf8).0.into_owned();
+            for bytes in [utf8.as_bytes(), &gbk] {
+                let path = file(dir.path(), &format!("{n}.csv"), bytes);
+                let message = wrong(&spec(vec![path])).message;
+                let expected = format!("a quote opened in line {line} is never closed");
+                assert!(message.contains(&expected), "{message}");
+            }
+        }
+        // The last quote of a file ends its field.
+        let text = "编号,名称,电话\n1,a,\"2\"";
+        let (table, notes) = told(&spec(vec![file(dir.path(), "e.csv", text.as_bytes())]));
+        assert_eq!((table.cell(0, 1), notes.len()), ("2", 0));
+        let text = "\"编号,名称,电话\n1,a,2\n";
+        let message = wrong(&spec(vec![file(dir.path(), "f.csv", text.as_bytes())])).message;
+        assert!(message.contains("line 1 is never closed"), "{message}");
+    }
+
+    #[test]
+    fn odd_rows_are_told_once_for_each_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "编号,名称,电话\n1,a,2,\n2,a,b,c\n\n3,\"x\r\ny\",1,2\n4,a\n,b,\n6,\"a\"b,\0\n";
+        let (table, notes) = told(&spec(vec![file(dir.path(), "a.csv", text.as_bytes())]));
+        assert_eq!(table.len(), 6);
+        let expected = [
+            "more fields than the header: 2, the first in line 3;",
+            "fewer fields than the header: 1, the first in line 7",
+            "behind a closing quote: 1, the first in line 9;",
+            "key is empty: 1, the first in line 8",
+            "NUL bytes: 1, the first in line 9",
+        ];
+        assert_eq!(notes.len(), expected.len(), "{notes:#?}");
+        for (note, part) in notes.iter().zip(expected) {
+            assert!(note.contains(part) && note.contains("a.csv"), "{note}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_meant_in_two_ways_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "编号,名称,名称,电话,备注,备注\n1,a,b,2,,\n";
+        let path = file(dir.path(), "a.csv", text.as_bytes());
+        let message = wrong(&spec(vec![path.clone()])).message;
+        assert!(message.contains("two columns \"名称\""), "{message}");
+        let good = text.replacen("名称", "简称", 1);
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(told(&spec(vec![path.clone()])).0.cell(0, 0), "b");
+        let same = dir.path().join(".").join("a.csv");
+        let message = wrong(&spec(vec![path.clone(), same])).message;
+        assert!(message.contains("named twice"), "{message}");
+        let wide: Vec<u8> = "编号,名称,电话\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for bytes in [wide, b"id\0,name\n".to_vec()] {
+            std::fs::write(&path, bytes).unwrap();
+            let failure = wrong(&spec(vec![path.clone()]));
+            assert_eq!(failure.reason, "INPUT_INVALID", "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn long_rows_and_headers_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "a.csv", &vec![b'x'; 3 << 20]);
+        let message = wrong(&spec(vec![path.clone()])).message;
+        assert!(message.contains("header longer than"), "{message}");
+        let long = [long().as_bytes(), b"1,\"", &vec![b'x'; 17 << 20]].concat();
+        std::fs::write(&path, long).unwrap();
+        let message = wrong(&spec(vec![path])).message;
+        assert!(message.contains("row in line 60002 is longer"), "{message}");
     }
 }

@@ -276,3 +276,122 @@ pub fn of(path: &Path, table: &Table, threads: usize) -> Result<Labels, Failure>
         notes,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jinke_resolution::batch::{Column, Semantic};
+
+    use super::*;
+
+    /// Rows of source and key.
+    fn table(rows: &[(&str, &str)]) -> Table {
+        let mut table = Table::new(vec![Column {
+            name: "name".into(),
+            semantic: Semantic::Text,
+        }]);
+        for (source, key) in rows {
+            let source = table.source(source);
+            table.push(source, key, std::iter::once("x"));
+        }
+        table
+    }
+
+    fn labelled(rows: &[(&str, &str)], text: &str) -> Result<Labels, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("truth.csv");
+        std::fs::write(&path, text).unwrap();
+        of(&path, &table(rows), 2)
+    }
+
+    fn refused(rows: &[(&str, &str)], text: &str) -> String {
+        let failure = labelled(rows, text).unwrap_err();
+        assert_eq!(failure.reason, "INPUT_INVALID");
+        assert!(failure.message.contains("truth.csv"), "{failure:?}");
+        failure.message
+    }
+
+    const ROWS: [(&str, &str); 3] = [("a", "1"), ("a", "2"), ("b", "3")];
+
+    #[test]
+    fn columns_are_found_by_name_in_any_order() {
+        for text in [
+            "source,source_id,entity_id\na,1,x\na,2,y\nb,3,x\n",
+            "entity_id,note,source_id,source\nx,,1,a\ny,?,2,a\nx,!,3,b\n",
+            "source_id,entity_id\n1,x\n2,y\n3,x\n",
+            "record_id,cluster_id\n1,x\n2,y\n3,x\n",
+        ] {
+            let found = labelled(&ROWS, text).unwrap();
+            assert_eq!(found.of, [0, 1, 0], "{text}");
+            assert_eq!((found.matched, found.notes.len()), (3, 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_that_say_something_else_are_refused() {
+        let told = refused(&ROWS, "source,key,entity_id\na,1,x\n");
+        assert!(told.contains("no column source_id"), "{told}");
+        let told = refused(&ROWS, "source,source_id,name\na,1,x\n");
+        assert!(told.contains("no column entity_id or cluster_id"), "{told}");
+        let told = refused(&ROWS, "source_id,entity_id,cluster_id\n1,x,y\n");
+        assert!(told.contains("which is meant"), "{told}");
+        let told = refused(&ROWS, "source_id,source_id,cluster_id\n1,1,y\n");
+        assert!(told.contains("two columns \"source_id\""), "{told}");
+    }
+
+    #[test]
+    fn what_does_not_match_is_told() {
+        let found = labelled(&ROWS, "source,source_id,entity_id\na,1,x\nc,1,x\nc,2,x\n");
+        let found = found.unwrap();
+        assert_eq!(found.of[0], 0);
+        assert!(found.of[1] != found.of[2], "each alone: {:?}", found.of);
+        let counts = [found.matched, found.rows_without, found.lines_without];
+        assert_eq!(counts, [1, 2, 2]);
+        assert!(found.notes[0].contains("without a line: 2"), "{found:?}");
+        assert!(found.notes[0].contains("no row: 2 of 3"), "{found:?}");
+        let told = refused(&ROWS, "source,source_id,entity_id\nc,1,x\n");
+        assert!(told.contains("none of the rows"), "{told}");
+        assert!(told.contains("source \"c\", key \"1\""), "{told}");
+        assert!(told.contains("source \"a\", key \"1\""), "{told}");
+        assert!(refused(&ROWS, "source_id,entity_id\n").contains("no line"));
+    }
+
+    #[test]
+    fn a_record_has_one_entity() {
+        let told = refused(
+            &ROWS,
+            "source,source_id,entity_id\na,1,x\na,2,y\na,1,x\na,1,z\n",
+        );
+        for part in [
+            "source \"a\", key \"1\"",
+            "\"x\" in line 2",
+            "\"z\" in line 5",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let told = refused(&ROWS, "source_id,entity_id\n1,x\n2,\n");
+        assert!(told.contains("line 3 names a record and no"), "{told}");
+        // Said twice it is still the same.
+        let found = labelled(&ROWS, "source_id,entity_id\n1,x\n1,x\n2,y\n3,x\n").unwrap();
+        assert_eq!(found.of, [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_key_alone_names_rows_of_one_source() {
+        let rows = [("a", "1"), ("b", "1"), ("b", "2")];
+        let told = refused(&rows, "source_id,entity_id\n1,x\n2,y\n");
+        assert!(told.contains("two sources, \"a\" and \"b\""), "{told}");
+        assert!(labelled(&rows, "source_id,entity_id\n2,y\n").is_ok());
+    }
+
+    #[test]
+    fn clusters_of_an_earlier_run_name_a_record_as_often_as_it_is_there() {
+        let rows = [("a", "1"), ("a", "1"), ("a", "2")];
+        let text = "source,source_id,cluster_id\na,1,a/1\na,1,a/1#2\na,2,a/1#2\n";
+        assert_eq!(labelled(&rows, text).unwrap().of, [0, 1, 1]);
+        // Of two rows left one cannot be told from the other.
+        let told = refused(&rows[1..], text);
+        assert!(told.contains("names one record twice"), "{told}");
+        let truth = text.replace("cluster_id", "entity_id");
+        assert!(refused(&rows, &truth).contains("names one record twice"));
+    }
+}

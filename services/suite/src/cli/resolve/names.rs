@@ -28,59 +28,54 @@ pub fn shown(source: &str, key: &str) -> String {
     format!("source {source:?}, key {key:?}")
 }
 
-/// What is to be said of records that share source and key with another: nothing can tell them
-/// apart by name.
-pub fn shared(table: &Table, threads: usize) -> Option<String> {
-    let mut names: Vec<u64> = parallel::flat(threads, table.len(), ROWS, |rows| {
-        rows.map(|row| hash_of(table, row)).collect()
-    });
-    parallel::sort(threads, &mut names);
-    let mut several = names.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
-    let first = several.next()?;
-    let count = first.len() + several.map(<[u64]>::len).sum::<usize>();
-    let example = (0..table.len()).find(|row| hash_of(table, *row) == first[0])?;
-    let example = shown(source_of(table, example), table.key(example));
-    Some(format!(
-        "records that share source and key with another: {count}, for example {example}"
-    ))
-}
-
 /// Names of clusters.
 pub struct Names<'a> {
     table: &'a Table,
-    /// Hashes of the names of all first records, in order.
+    /// Hashes of the names of all records, in order.
     all: Vec<u64>,
     /// First records that are not the first of their name, with the number each goes by.
     numbered: Vec<(u32, u64)>,
+    /// What is to be said of records that share source and key with another.
+    pub note: Option<String>,
 }
 
 impl<'a> Names<'a> {
-    /// Names the clusters with these heads, a row for each row: none depends on the order of
+    /// Names the clusters with these heads, one for each row: no name depends on the order of
     /// input.
     pub fn new(table: &'a Table, heads: &[u32], threads: usize) -> Self {
-        let is_head = |row: usize| heads[row] as usize == row;
-        let mut all: Vec<u64> = parallel::flat(threads, heads.len(), ROWS, |rows| {
-            rows.filter(|row| is_head(*row))
-                .map(|row| hash_of(table, row))
-                .collect()
+        let mut all: Vec<u64> = parallel::flat(threads, table.len(), ROWS, |rows| {
+            rows.map(|row| hash_of(table, row)).collect()
         });
         parallel::sort(threads, &mut all);
-        let twice: Vec<u64> = all
+        let mut twice: Vec<u64> = all
             .windows(2)
             .filter(|w| w[0] == w[1])
             .map(|w| w[0])
             .collect();
+        let again = twice.len();
+        twice.dedup();
         let mut this = Self {
             table,
             all,
             numbered: Vec::new(),
+            note: None,
         };
-        if twice.is_empty() {
+        let Some(first) = twice.first() else {
             return this;
-        }
-        let mut rows: Vec<usize> = (0..heads.len())
-            .filter(|row| is_head(*row) && twice.binary_search(&hash_of(table, *row)).is_ok())
+        };
+        let mut rows: Vec<usize> = (0..table.len())
+            .filter(|row| twice.binary_search(&hash_of(table, *row)).is_ok())
             .collect();
+        // The same example whatever the order.
+        let example = rows.iter().find(|row| hash_of(table, **row) == *first);
+        this.note = example.map(|row| {
+            let example = shown(source_of(table, *row), table.key(*row));
+            let count = again + twice.len();
+            format!(
+                "records that share source and key with another: {count}, for example {example}"
+            )
+        });
+        rows.retain(|row| heads[*row] as usize == *row);
         // By name, and where that is one by the cells.
         rows.sort_by(|a, b| table.name(*a).cmp(&table.name(*b)));
         let same = |a: &usize, b: &usize| {
@@ -98,7 +93,7 @@ impl<'a> Names<'a> {
         this
     }
 
-    /// The next number that makes no key of it that another cluster is named after.
+    /// The next number that makes no key of it that another record has.
     fn free(&self, row: usize, last: u64) -> u64 {
         let (source, key) = (source_of(self.table, row), self.table.key(row));
         let is_free = |n: &u64| {
@@ -216,11 +211,12 @@ mod tests {
 
     #[test]
     fn records_of_one_name_are_told() {
-        assert_eq!(shared(&table(&[("a", "1", ""), ("b", "1", "")]), 1), None);
-        let told = shared(
-            &table(&[("a", "1", ""), ("b", "1", ""), ("a", "1", "x")]),
-            1,
-        );
+        let note = |rows: &[(&str, &str, &str)]| {
+            let table = table(rows);
+            Names::new(&table, &vec![0; rows.len()], 1).note
+        };
+        assert_eq!(note(&[("a", "1", ""), ("b", "1", "")]), None);
+        let told = note(&[("a", "1", ""), ("b", "1", ""), ("a", "1", "x")]);
         let told = told.unwrap();
         assert!(told.contains("another: 2,"), "{told}");
         assert!(told.contains("source \"a\", key \"1\""), "{told}");

@@ -36,10 +36,16 @@ const ROWS: usize = 8192;
 
 /// Writes `source,source_id,cluster_id`, every row once, in the order of input. A cluster is
 /// named after its first record by source and key, so that names do not depend on that order.
+/// Returns what is to be said of records that share source and key.
 ///
 /// # Errors
 /// `OUTPUT_UNWRITABLE`.
-pub fn clusters(path: &Path, table: &Table, heads: &[u32], threads: usize) -> Result<(), Failure> {
+pub fn clusters(
+    path: &Path,
+    table: &Table,
+    heads: &[u32],
+    threads: usize,
+) -> Result<Option<String>, Failure> {
     let names = Names::new(table, heads, threads);
     let text = |rows: std::ops::Range<usize>| -> Result<Vec<u8>, csv::Error> {
         let mut out = csv::Writer::from_writer(Vec::with_capacity(rows.len() * 40));
@@ -68,7 +74,7 @@ pub fn clusters(path: &Path, table: &Table, heads: &[u32], threads: usize) -> Re
             file.write_all(&piece).map_err(fail)?;
         }
     }
-    Ok(())
+    Ok(names.note)
 }
 
 /// Writes changes, a line per record: number and kind of the change, the record, and which of the
