@@ -202,7 +202,10 @@ mod tests {
 
     use jinke_resolution::batch::{Column, Engine, Expert, Mode, Semantic};
     use parquet::{
-        data_type::{ByteArray, ByteArrayType, Int64Type},
+        data_type::{
+            BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray,
+            FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
+        },
         file::writer::SerializedFileWriter,
         schema::parser::parse_message_type,
     };
@@ -283,5 +286,203 @@ mod tests {
             let found = read_one(&path, &spec());
             assert!(found.is_err() || found.is_ok_and(|t| t.table.len() <= 1_000_000));
         }
+    }
+
+    /// A column of required values of a physical type.
+    macro_rules! column {
+        ($group:expr, $kind:ty, $values:expr) => {
+            let mut column = $group.next_column().unwrap().unwrap();
+            column
+                .typed::<$kind>()
+                .write_batch(&$values, None, None)
+                .unwrap();
+            column.close().unwrap();
+        };
+    }
+
+    fn spec_of(columns: &[&str]) -> Spec {
+        let column = |name: &&str| Column {
+            name: (*name).into(),
+            semantic: Semantic::Text,
+        };
+        Spec {
+            columns: columns.iter().map(column).collect(),
+            ..spec()
+        }
+    }
+
+    #[test]
+    fn values_are_those_a_csv_file_would_hold() {
+        let schema = "message m {
+            REQUIRED INT64 id (DECIMAL(18,0)); REQUIRED INT64 nanos (TIMESTAMP(NANOS,true));
+            REQUIRED INT64 micros (TIMESTAMP(MICROS,false)); REQUIRED INT64 millis (TIMESTAMP_MILLIS);
+            REQUIRED INT96 old; REQUIRED INT32 day (DATE); REQUIRED INT64 time (TIME(MICROS,true));
+            REQUIRED INT32 price (DECIMAL(9,2)); REQUIRED BYTE_ARRAY large (DECIMAL(20,3));
+            REQUIRED FIXED_LEN_BYTE_ARRAY(16) uuid (UUID); REQUIRED FIXED_LEN_BYTE_ARRAY(2) half (FLOAT16);
+            REQUIRED FIXED_LEN_BYTE_ARRAY(3) fixed; REQUIRED BYTE_ARRAY bytes;
+            REQUIRED INT32 small (INTEGER(8,false)); REQUIRED INT64 large_whole (INTEGER(64,false));
+            REQUIRED BOOLEAN flag; REQUIRED DOUBLE double; REQUIRED FLOAT single;
+            REQUIRED group list (LIST) { REPEATED group list { REQUIRED INT32 element; } }
+            REQUIRED FIXED_LEN_BYTE_ARRAY(12) span (INTERVAL); }";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("all.parquet");
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let file = File::create(&path).unwrap();
+        let mut out = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+        let mut group = out.next_row_group().unwrap();
+        let bytes = |b: &[u8]| ByteArray::from(b.to_vec());
+        let fixed = |b: &[u8]| FixedLenByteArray::from(b.to_vec());
+        let int96 = |day: i64, nanos: u64| {
+            let mut value = Int96::new();
+            value.set_data(nanos as u32, (nanos >> 32) as u32, (day + 2_440_588) as u32);
+            value
+        };
+        let day = 19_848_i64;
+        let midnight = day * 86_400;
+        column!(group, Int64Type, [7, -8]);
+        column!(group, Int64Type, [midnight * 1_000_000_000, -1]);
+        column!(group, Int64Type, [midnight * 1_000_000, i64::MAX]);
+        column!(
+            group,
+            Int64Type,
+            [midnight * 1_000, (midnight + 49_500) * 1_000]
+        );
+        column!(
+            group,
+            Int96Type,
+            [int96(day, 0), int96(day, 49_500_000_000_000)]
+        );
+        column!(group, Int32Type, [day as i32, -1]);
+        column!(group, Int64Type, [49_500_000_001, -5]);
+        column!(group, Int32Type, [1_200, -5]);
+        column!(group, ByteArrayType, [bytes(&[1, 0]), bytes(&[0xff])]);
+        let uuid: Vec<u8> = (0..16).collect();
+        column!(
+            group,
+            FixedLenByteArrayType,
+            [fixed(&uuid), fixed(&[0xff; 16])]
+        );
+        column!(
+            group,
+            FixedLenByteArrayType,
+            [fixed(&[0, 0x3e]), fixed(&[0, 0xc0])]
+        );
+        column!(
+            group,
+            FixedLenByteArrayType,
+            [fixed(b"abc"), fixed(&[0, 1, 0xff])]
+        );
+        column!(
+            group,
+            ByteArrayType,
+            [bytes("金客".as_bytes()), bytes(&[0xe9, 0x87])]
+        );
+        column!(group, Int32Type, [200, 255]);
+        column!(group, Int64Type, [1, -1]);
+        column!(group, BoolType, [true, false]);
+        column!(group, DoubleType, [-1.5, f64::NAN]);
+        column!(group, FloatType, [5.0, 0.1]);
+        let mut list = group.next_column().unwrap().unwrap();
+        list.typed::<Int32Type>()
+            .write_batch(&[1, 2, 3], Some(&[1, 1, 1]), Some(&[0, 1, 0]))
+            .unwrap();
+        list.close().unwrap();
+        column!(
+            group,
+            FixedLenByteArrayType,
+            [fixed(&[0; 12]), fixed(&[1; 12])]
+        );
+        group.close().unwrap();
+        out.close().unwrap();
+        let expected = [
+            ("nanos", "2024-05-05", "1969-12-31 23:59:59.999999999"),
+            ("micros", "2024-05-05", "9223372036854775807"),
+            ("millis", "2024-05-05", "2024-05-05 13:45:00"),
+            ("old", "2024-05-05", "2024-05-05 13:45:00"),
+            ("day", "2024-05-05", "1969-12-31"),
+            ("time", "13:45:00.000001", "-5"),
+            ("price", "12.00", "-0.05"),
+            ("large", "0.256", "-0.001"),
+            (
+                "uuid",
+                "00010203-0405-0607-0809-0a0b0c0d0e0f",
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            ),
+            ("half", "1.5", "-2"),
+            ("fixed", "abc", "0001ff"),
+            ("bytes", "金客", "e987"),
+            ("small", "200", "255"),
+            ("large_whole", "1", "18446744073709551615"),
+            ("flag", "true", "false"),
+            ("double", "-1.5", ""),
+            ("single", "5", "0.1"),
+        ];
+        for (name, first, second) in expected {
+            let part = read_one(&path, &spec_of(&[name])).unwrap();
+            assert_eq!((part.table.key(0), part.table.key(1)), ("7", "-8"));
+            let cells = (part.table.cell(0, 0), part.table.cell(1, 0));
+            assert_eq!(cells, (first, second), "{name}");
+        }
+        // Only a column that is needed has to have text.
+        for (name, what) in [("list", "lists"), ("span", "INTERVAL")] {
+            let message = read_one(&path, &spec_of(&["nanos", name]))
+                .unwrap_err()
+                .message;
+            assert!(
+                message.contains(name) && message.contains(what),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_text_and_what_is_empty_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.parquet");
+        let schema =
+            "message m { REQUIRED BYTE_ARRAY id (UTF8); REQUIRED BYTE_ARRAY name (UTF8); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let write = |ids: [&str; 3], last: &[u8]| {
+            let file = File::create(&path).unwrap();
+            let mut out =
+                SerializedFileWriter::new(file, schema.clone(), Default::default()).unwrap();
+            let mut group = out.next_row_group().unwrap();
+            column!(group, ByteArrayType, ids.map(ByteArray::from));
+            let names = [&b"a"[..], b"b", last].map(|n| ByteArray::from(n.to_vec()));
+            column!(group, ByteArrayType, names);
+            group.close().unwrap();
+            out.close().unwrap();
+        };
+        write(["1", " ", ""], b"c");
+        let notes = read_one(&path, &spec()).unwrap().notes;
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(
+            notes[0].contains("key is empty: 2, the first in row 2"),
+            "{notes:?}"
+        );
+        write(["1", "2", "3"], b"\xff");
+        let message = read_one(&path, &spec()).unwrap_err().message;
+        assert!(
+            message.contains("\"name\", row 3: text that is not UTF-8"),
+            "{message}"
+        );
+        let message = read_one(&path, &spec_of(&["other"])).unwrap_err().message;
+        assert!(message.contains("none of the columns"), "{message}");
+    }
+
+    #[test]
+    fn broken_files_read_side_by_side_leave_the_words_of_others_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("erp.parquet");
+        written(&path);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[40] ^= 0x55;
+        let broken = dir.path().join("broken.parquet");
+        std::fs::write(&broken, bytes).unwrap();
+        let paths: Vec<&Path> = [path.as_path(), &broken].repeat(50);
+        let found = read(&paths, &spec(), 8);
+        assert_eq!(found.len(), 100);
+        assert!(found.iter().step_by(2).all(Result::is_ok));
+        assert!(!READS.get(), "a panic of this thread has words again");
     }
 }
