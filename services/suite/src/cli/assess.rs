@@ -19,7 +19,8 @@ use super::{
     Outcome as Ended,
     resolve::{
         input,
-        labelled::{record, same},
+        labelled::same,
+        names::record,
         refused,
         rows::{self, Rows},
         spec::Spec,
@@ -108,7 +109,7 @@ pub fn assess(args: &AssessArgs, printer: &mut Printer<'_>) -> Ended {
     let spec = Spec::parse(&text_of(spec)?, folder)?;
     let (model, expert) = weights_of(args.model.as_deref(), &spec)?;
     let threads = threads_of(args.threads);
-    let table = input::read(&spec, threads)?;
+    let table = input::read(&spec, threads)?.told();
     let options = Options {
         mode: spec.mode,
         threads,
@@ -279,8 +280,8 @@ fn write(
             d.of.to_string(),
             outcome.reviews.len().to_string(),
             score,
-            record(table, d.a),
-            record(table, d.b),
+            record(table, d.a as usize),
+            record(table, d.b as usize),
         ];
         for c in 0..table.columns.len() {
             row.extend([d.a, d.b].map(|r| table.cell(r as usize, c).to_owned()));
@@ -344,7 +345,8 @@ fn judge(path: &Path, minutes: f64, printer: &mut Printer<'_>) -> Result<(), Fai
     };
     let mut strata: BTreeMap<String, Stratum> = BTreeMap::new();
     let mut reviews = 0_u64;
-    let files = rows::read(&[path], 1, plan, take)?;
+    let (files, notes) = rows::read(&[path], 1, plan, take)?;
+    input::tell(&notes);
     for [label, name, pairs, of] in files.into_iter().flat_map(|f| f.1).flatten() {
         reviews = number(&of)?;
         let s = strata.entry(name.clone()).or_default();

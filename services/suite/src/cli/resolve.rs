@@ -1,9 +1,16 @@
 //! `jinke resolve`: which rows of a table are one thing, in one go on this machine.
 
+mod cells;
+mod encoding;
 pub mod input;
 pub mod labelled;
+mod labels;
+pub mod names;
+mod odd;
+mod open;
 pub mod output;
 pub mod parquet;
+mod pieces;
 pub mod report;
 pub mod rows;
 pub mod spec;
@@ -144,6 +151,14 @@ impl Watch {
         }
     }
 
+    /// Writes notes to standard error, where the bar is.
+    fn tell(&self, notes: &[String]) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| input::tell(notes)),
+            None => input::tell(notes),
+        }
+    }
+
     /// Seconds by phase.
     fn seconds(&self) -> serde_json::Map<String, serde_json::Value> {
         let state = self
@@ -215,16 +230,18 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let (model, expert) = weights_of(args.model.as_deref(), &spec)?;
     let threads = threads_of(args.threads);
     let watch = Watch::new();
-    let table = input::read(&spec, threads)?;
+    let input::Read { table, notes } = input::read(&spec, threads)?;
+    watch.tell(&notes);
     let truth = args.truth.as_deref();
     if truth.is_some() {
         watch.at("evaluate", 0, table.len() as u64);
     }
-    let truth = truth.map(|path| output::labels_of(path, &table, threads));
+    let truth = truth.map(|path| labels::of(path, &table, threads));
     let truth = truth.transpose()?;
-    let labels = args.labels.as_deref();
-    let labels = labels.map(|path| labelled::of_table(path, &table));
-    let labels = labels.transpose()?.unwrap_or_default();
+    watch.tell(truth.as_ref().map_or(&[], |t| t.notes.as_slice()));
+    let taught = args.labels.as_deref();
+    let taught = taught.map(|path| labelled::of_table(path, &table));
+    let taught = taught.transpose()?.unwrap_or_default();
     let options = Options {
         mode: spec.mode,
         at: match args.at {
@@ -236,29 +253,29 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         balance: spec.thresholds.0,
         merge: spec.thresholds.1,
         survey: args.report.is_some(),
-        truth: truth.as_deref(),
-        labels: &labels.pairs,
+        truth: truth.as_ref().map(|t| t.of.as_slice()),
+        labels: &taught.pairs,
         last: true,
     };
     let show = |phase: Phase, done: u64, of: u64| watch.at(phase_name(phase), done, of);
     let outcome =
         resolve_table(&table, model.as_ref(), &expert, &options, &show).map_err(refused)?;
     if spec.mode == Some(Mode::Both) && outcome.rules.is_some() {
-        // Nobody is left to tell when standard error is closed.
         let note = "mode both: a rule set has one prior, within and across sources";
-        let _ = writeln!(io::stderr(), "{note}");
+        watch.tell(&[note.to_owned()]);
     }
     if args.labels.is_some() {
         let note = format!(
             "{} labelled pairs were learned from; {} are not of the table, {} are without yes or no",
-            labels.pairs.len(),
-            labels.unknown,
-            labels.open
+            taught.pairs.len(),
+            taught.unknown,
+            taught.open
         );
-        let _ = writeln!(io::stderr(), "{note}");
+        watch.tell(&[note]);
     }
     watch.at("write", 0, table.len() as u64);
-    output::clusters(&args.out, &table, &outcome.heads, threads)?;
+    let note = output::clusters(&args.out, &table, &outcome.heads, threads)?;
+    watch.tell(note.as_slice());
     if let Some(path) = &args.model_out {
         output::whole(path, &model_text(&outcome))?;
     }
@@ -272,7 +289,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     }
     let wrong = truth
         .as_ref()
-        .map(|truth| mistakes(&table, &outcome, truth, threshold, report::EXAMPLES));
+        .map(|truth| mistakes(&table, &outcome, &truth.of, threshold, report::EXAMPLES));
     watch.at("write", 0, table.len() as u64);
     if let Some(path) = &args.report {
         let text = report::html(&table, &outcome, threshold, wrong.as_ref());
@@ -284,7 +301,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         .filter(|(row, head)| row == *head)
         .count();
     let per_thousand = output::per_thousand(outcome.reviews.len(), table.len());
-    let Some(truth) = &truth else {
+    let Some(labels) = &truth else {
         let phases = watch.seconds();
         drop(watch);
         printer.line(format!(
@@ -303,6 +320,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     let told = told.get("evaluate").and_then(serde_json::Value::as_f64);
     let total = done.as_secs_f64() - told.unwrap_or(0.0);
     watch.at("evaluate", 0, table.len() as u64);
+    let truth = &labels.of;
     let (pairwise, b_cubed) = output::measure(truth, &outcome.heads);
     let (merge, _) = output::measure(truth, &outcome.merged);
     let steward = output::after_steward(truth, &outcome);
@@ -316,6 +334,7 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
         "pairwise": pairwise,
         "b_cubed": b_cubed,
         "merge": merge,
+        "truth": labels.counts(),
         "reviews": outcome.reviews.len(),
         "reviews_per_1000": per_thousand,
         "steward": steward,
@@ -376,9 +395,10 @@ fn compared(
     let Some(earlier) = &args.compare else {
         return Ok(());
     };
-    let before = output::labels_of(earlier, table, threads)?;
+    let before = labels::of(earlier, table, threads)?;
+    input::tell(&before.notes);
     let after: Vec<usize> = outcome.heads.iter().map(|h| *h as usize).collect();
-    let changes = differences(&before, &after);
+    let changes = differences(&before.of, &after);
     let count = |kind| changes.iter().filter(|c| c.kind == kind).count();
     printer.line(format!(
         "与之前相比 against before: {} 处合并 merge, {} 处拆分 split, {} 处改变 change",

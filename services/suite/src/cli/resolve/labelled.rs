@@ -6,7 +6,7 @@ use jinke_resolution::batch::Table;
 use jinke_types::Failure;
 
 use super::{
-    input,
+    input, names,
     rows::{self, Rows},
 };
 
@@ -17,12 +17,6 @@ pub fn same(label: &str) -> Option<bool> {
         "n" | "no" | "0" | "false" | "否" | "不同" => Some(false),
         _ => None,
     }
-}
-
-/// The name of a row in files of pairs: source and key.
-pub fn record(table: &Table, row: u32) -> String {
-    let source = &table.sources[table.source_of(row as usize) as usize];
-    format!("{source}/{}", table.key(row as usize))
 }
 
 /// Labelled pairs of a table's rows, and whether they are one thing.
@@ -56,7 +50,8 @@ pub fn of_table(path: &Path, table: &Table) -> Result<Labels, Failure> {
         }
         out
     };
-    let files = rows::read(&[path], 1, plan, take)?;
+    let (files, notes) = rows::read(&[path], 1, plan, take)?;
+    input::tell(&notes);
     let mut named: Vec<([String; 2], bool)> = Vec::new();
     let mut out = Labels::default();
     for [label, left, right] in files.into_iter().flat_map(|f| f.1).flatten() {
@@ -70,7 +65,7 @@ pub fn of_table(path: &Path, table: &Table) -> Result<Labels, Failure> {
         rows.insert(name, None);
     }
     for row in 0..table.len() as u32 {
-        if let Some(found) = rows.get_mut(record(table, row).as_str()) {
+        if let Some(found) = rows.get_mut(names::record(table, row as usize).as_str()) {
             // Of rows that share a name the first.
             found.get_or_insert(row);
         }

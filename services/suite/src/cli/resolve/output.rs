@@ -1,7 +1,6 @@
 //! Writing clusters, and measuring them against known truth.
 
 use std::{
-    collections::HashMap,
     fs::File,
     io::{self, Write},
     path::Path,
@@ -9,18 +8,12 @@ use std::{
 
 use jinke_resolution::{
     Change, ChangeKind,
-    batch::{
-        Outcome, Table,
-        parallel::{self, hash},
-    },
+    batch::{Outcome, Table, parallel},
     evaluate::{Quality, b_cubed, pairwise, reviewed},
 };
 use jinke_types::{Code, Failure};
 
-use super::{
-    input,
-    rows::{self, Rows},
-};
+use super::names::{Names, source_of};
 
 fn written(path: &Path, e: impl std::fmt::Display) -> Failure {
     Failure::new(
@@ -43,40 +36,24 @@ const ROWS: usize = 8192;
 
 /// Writes `source,source_id,cluster_id`, every row once, in the order of input. A cluster is
 /// named after its first record by source and key, so that names do not depend on that order.
+/// Returns what is to be said of records that share source and key.
 ///
 /// # Errors
 /// `OUTPUT_UNWRITABLE`.
-pub fn clusters(path: &Path, table: &Table, heads: &[u32], threads: usize) -> Result<(), Failure> {
-    let source = |row: usize| table.sources[table.source_of(row) as usize].as_str();
-    // A key may be there twice: clusters whose first records have one name are told apart.
-    let mut names: Vec<u64> = parallel::flat(threads, heads.len(), ROWS, |rows| {
-        rows.filter(|row| *row == heads[*row] as usize)
-            .map(|row| name_hash(source(row), table.key(row)))
-            .collect()
-    });
-    parallel::sort(threads, &mut names);
-    let twice: Vec<u64> = names
-        .windows(2)
-        .filter(|w| w[0] == w[1])
-        .map(|w| w[0])
-        .collect();
+pub fn clusters(
+    path: &Path,
+    table: &Table,
+    heads: &[u32],
+    threads: usize,
+) -> Result<Option<String>, Failure> {
+    let names = Names::new(table, heads, threads);
     let text = |rows: std::ops::Range<usize>| -> Result<Vec<u8>, csv::Error> {
         let mut out = csv::Writer::from_writer(Vec::with_capacity(rows.len() * 40));
         let mut name = String::new();
         for row in rows {
-            let head = heads[row] as usize;
             name.clear();
-            name.push_str(source(head));
-            name.push('/');
-            name.push_str(table.key(head));
-            if !twice.is_empty()
-                && twice
-                    .binary_search(&name_hash(source(head), table.key(head)))
-                    .is_ok()
-            {
-                name.push_str(&format!("#{head}"));
-            }
-            out.write_record([source(row), table.key(row), &name])?;
+            names.write(heads[row] as usize, &mut name);
+            out.write_record([source_of(table, row), table.key(row), &name])?;
         }
         out.into_inner().map_err(|e| e.into_error().into())
     };
@@ -97,7 +74,7 @@ pub fn clusters(path: &Path, table: &Table, heads: &[u32], threads: usize) -> Re
             file.write_all(&piece).map_err(fail)?;
         }
     }
-    Ok(())
+    Ok(names.note)
 }
 
 /// Writes changes, a line per record: number and kind of the change, the record, and which of the
@@ -123,7 +100,7 @@ pub fn changes(path: &Path, table: &Table, changes: &[Change]) -> Result<(), Fai
         for (before, members) in (1_usize..).zip(&change.before) {
             for m in members {
                 let now = after.iter().find(|a| a.0 == *m).map_or(0, |a| a.1);
-                let source = table.sources[table.source_of(*m) as usize].as_str();
+                let source = source_of(table, *m);
                 let (n, before, now) = (n.to_string(), before.to_string(), now.to_string());
                 out.write_record([n.as_str(), kind, source, table.key(*m), &before, &now])
                     .map_err(fail)?;
@@ -131,64 +108,6 @@ pub fn changes(path: &Path, table: &Table, changes: &[Change]) -> Result<(), Fai
         }
     }
     out.flush().map_err(|e: std::io::Error| written(path, e))
-}
-
-fn name_hash(source: &str, key: &str) -> u64 {
-    hash(hash(1, source.as_bytes()), key.as_bytes())
-}
-
-/// The entity of every row by a truth file: its last column is the entity, those before it source
-/// and key, or the key alone. Rows it does not name stand alone. A clusters file is read likewise.
-///
-/// # Errors
-/// `INPUT_UNREADABLE`, `INPUT_INVALID`.
-pub fn labels_of(path: &Path, table: &Table, threads: usize) -> Result<Vec<usize>, Failure> {
-    let plan = |path: &Path, header: &[String]| match header.len() {
-        width @ 2..=3 => Ok(width),
-        _ => Err(input::failure(
-            path,
-            "INPUT_INVALID",
-            "a truth file has the columns source, source_id, entity_id",
-        )),
-    };
-    let take = |width: &usize, rows: &mut Rows<'_>| {
-        let mut out: Vec<(u64, String)> = Vec::new();
-        while rows.advance() {
-            let name = if *width == 3 {
-                name_hash(rows.get(0).trim(), rows.get(1).trim())
-            } else {
-                hash(2, rows.get(0).trim().as_bytes())
-            };
-            out.push((name, rows.get(width - 1).trim().to_owned()));
-        }
-        out
-    };
-    let files = rows::read(&[path], threads, plan, take)?;
-    let mut entities: HashMap<String, usize> = HashMap::new();
-    let mut of: HashMap<u64, usize> = HashMap::new();
-    let mut width = 3;
-    for (found, pieces) in files {
-        width = found;
-        for (name, label) in pieces.into_iter().flatten() {
-            let next = entities.len();
-            of.insert(name, *entities.entry(label).or_insert(next));
-        }
-    }
-    let mut alone = entities.len();
-    let truth: Vec<usize> = (0..table.len())
-        .map(|r| {
-            let name = if width == 3 {
-                name_hash(&table.sources[table.source_of(r) as usize], table.key(r))
-            } else {
-                hash(2, table.key(r).as_bytes())
-            };
-            of.get(&name).copied().unwrap_or_else(|| {
-                alone += 1;
-                alone
-            })
-        })
-        .collect();
-    Ok(truth)
 }
 
 /// Pairwise and B-cubed quality of clusters.

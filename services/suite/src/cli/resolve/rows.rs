@@ -2,12 +2,10 @@
 //!
 //! A file is read once, in pieces that end with a row; pieces are taken apart on several threads,
 //! so that one large file is read as fast as many small ones. Memory holds a piece per thread.
+//! Only a file that is not UTF-8 throughout is begun anew.
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -15,17 +13,17 @@ use std::{
     },
 };
 
-use encoding_rs::GB18030;
 use jinke_resolution::batch::parallel;
 use jinke_types::Failure;
-use memchr::{memchr, memchr_iter, memchr2, memrchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 
-use super::input::failure;
-
-/// Longest row, in bytes, so that a file with an open quote does not fill the memory.
-const LONGEST_ROW: usize = 16 << 20;
-/// Bytes of a piece, about.
-const PIECE: u64 = 1 << 20;
+use super::{
+    encoding::Evidence,
+    input::failure,
+    odd::{Odd, Oddities},
+    open::{Opened, Place, left_open, line_of},
+    pieces::{CutError, Cutter, LONGEST_ROW, Piece, Queue},
+};
 
 /// Rows of a piece, one after the other, as the crate `csv` would read them: fields end at a
 /// delimiter, rows at a line break; a field that begins with a quote ends with one, and a quote in
@@ -39,10 +37,18 @@ pub struct Rows<'a> {
     from: usize,
     /// The fields of a row with quotes, without them.
     quoted: Option<String>,
+    /// Where the row begins in `text`, and `text` in its file.
+    begin: usize,
+    offset: u64,
+    /// The quote that the text ends within.
+    open: Option<Place>,
+    /// How many fields the header has, and what is odd about rows, where that is of interest.
+    odd: Option<(usize, Oddities)>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(text: &'a str, delimiter: u8) -> Self {
+    /// The rows of a text.
+    pub fn new(text: &'a str, delimiter: u8) -> Self {
         Self {
             text,
             at: 0,
@@ -50,6 +56,19 @@ impl<'a> Rows<'a> {
             ends: Vec::new(),
             from: 0,
             quoted: None,
+            begin: 0,
+            offset: 0,
+            open: None,
+            odd: None,
+        }
+    }
+
+    /// The rows of a piece of a file whose header has so many fields.
+    fn of_piece(text: &'a str, delimiter: u8, offset: u64, width: usize) -> Self {
+        Self {
+            offset,
+            odd: Some((width, Oddities::default())),
+            ..Self::new(text, delimiter)
         }
     }
 
@@ -63,11 +82,13 @@ impl<'a> Rows<'a> {
         if rest.is_empty() {
             return false;
         }
+        self.begin = self.at;
         let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         self.ends.clear();
         if memchr(b'"', line).is_some() {
             self.advance_quoted();
+            self.judge();
             return true;
         }
         self.quoted = None;
@@ -78,6 +99,7 @@ impl<'a> Rows<'a> {
             .extend(memchr_iter(self.delimiter, line).map(|i| at + i));
         self.ends.push(at + end);
         self.at += end;
+        self.judge();
         true
     }
 
@@ -85,6 +107,7 @@ impl<'a> Rows<'a> {
         let bytes = self.text.as_bytes();
         let mut out: Vec<u8> = Vec::new();
         let (mut begins, mut inside) = (true, false);
+        let (mut opened, mut is_odd) = (self.at, false);
         let mut i = self.at;
         while let Some(&b) = bytes.get(i) {
             i += 1;
@@ -94,11 +117,16 @@ impl<'a> Rows<'a> {
                         out.push(b'"');
                         i += 1;
                     }
-                    b'"' => inside = false,
+                    b'"' => {
+                        inside = false;
+                        let next = bytes.get(i).copied().unwrap_or(b'\n');
+                        is_odd |= next != self.delimiter && !matches!(next, b'\n' | b'\r');
+                    }
                     _ => out.push(b),
                 }
             } else if b == b'"' && begins {
                 (begins, inside) = (false, true);
+                opened = i - 1;
             } else if b == self.delimiter {
                 self.ends.push(out.len());
                 // As in `text`, one byte stands between fields.
@@ -116,6 +144,12 @@ impl<'a> Rows<'a> {
         self.at = i;
         // Only ASCII was left out, so that it still is text.
         self.quoted = String::from_utf8(out).ok();
+        if inside {
+            self.open = Some(self.place_of(opened));
+        }
+        if is_odd {
+            self.odd(Odd::Quote);
+        }
     }
 
     /// How many fields the row has.
@@ -135,229 +169,187 @@ impl<'a> Rows<'a> {
         let text = self.quoted.as_deref().unwrap_or(self.text);
         text.get(from..*end).unwrap_or_default()
     }
+    /// Whether nothing is left behind this row, not even the end of its line.
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+    /// Where the quote is that the text ends within.
+    pub const fn left_open(&self) -> Option<Place> {
+        self.open
+    }
+    /// Where the row begins in its file.
+    pub fn place(&self) -> Place {
+        self.place_of(self.begin)
+    }
+    fn place_of(&self, at: usize) -> Place {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        Place {
+            offset: self.offset,
+            breaks: memchr2_iter(b'\n', b'\r', before).count() as u64,
+        }
+    }
+
+    /// Notes that something about this row is odd.
+    pub fn odd(&mut self, what: Odd) {
+        let place = self
+            .odd
+            .as_ref()
+            .is_some_and(|o| o.1.is_first(what))
+            .then(|| self.place());
+        if let Some((_, odd)) = &mut self.odd {
+            odd.note(what, 1, place);
+        }
+    }
+
+    /// Looks whether a row has the fields of the header.
+    fn judge(&mut self) {
+        match &self.odd {
+            Some((width, _)) if *width != self.ends.len() => self.judge_odd(*width),
+            _ => {}
+        }
+    }
+    #[cold]
+    fn judge_odd(&mut self, width: usize) {
+        if self.ends.len() < width {
+            self.odd(Odd::Fewer);
+        } else if (width..self.ends.len()).any(|i| !self.get(i).trim().is_empty()) {
+            // Many programs end each row with a delimiter: what is empty is no field too many.
+            self.odd(Odd::More);
+        }
+    }
 }
 
-/// A file as far as its first line tells.
-struct Opened {
-    file: File,
+/// How a file is read.
+struct Job<'a, P> {
+    path: &'a Path,
     utf8: bool,
+    is_marked: bool,
     delimiter: u8,
-    header: Vec<String>,
-    /// Where the text begins.
-    mark: u64,
+    width: usize,
+    /// What is wrong with the header counts once the encoding is known.
+    plan: Result<P, Failure>,
 }
 
-impl Opened {
-    fn new(path: &Path, utf8: bool) -> Result<Self, Failure> {
-        let unreadable = |e: io::Error| failure(path, "INPUT_UNREADABLE", e);
-        let mut file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(failure(path, "INPUT_UNREADABLE", "is no file"));
-        }
-        let mut first = Vec::new();
-        Read::by_ref(&mut file)
-            .take(PIECE)
-            .read_to_end(&mut first)
-            .map_err(unreadable)?;
-        if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-            return Err(failure(
-                path,
-                "INPUT_INVALID",
-                "is UTF-16; save it as UTF-8 or GBK",
-            ));
-        }
-        if first.starts_with(b"PAR1") || first.starts_with(b"PK\x03\x04") {
-            return Err(failure(path, "INPUT_INVALID", "is no CSV file"));
-        }
-        let has_mark = first.starts_with(&[0xef, 0xbb, 0xbf]);
-        let mark = if has_mark { 3 } else { 0 };
-        let lines = &mut first[mark..].split(|b| *b == b'\n');
-        let line = lines.next().unwrap_or_default();
-        let delimiter = [b',', b'\t', b';', b'|']
-            .into_iter()
-            .max_by_key(|d| (line.iter().filter(|b| *b == d).count(), *d == b','))
-            .unwrap_or(b',');
-        let utf8 = utf8 && std::str::from_utf8(line).is_ok();
-        // The piece may end within a character.
-        let lossy = || String::from_utf8_lossy(&first[mark..]);
-        let text = decoded(&first[mark..], utf8).unwrap_or_else(lossy);
-        let header = header(&text, delimiter);
-        Ok(Self {
-            file,
-            utf8,
-            delimiter,
-            header,
-            mark: mark as u64,
-        })
-    }
-}
-
-fn header(text: &str, delimiter: u8) -> Vec<String> {
-    let mut rows = Rows::new(text, delimiter);
-    if !rows.advance() {
-        return Vec::new();
-    }
-    let each = 0..rows.width();
-    each.map(|i| rows.get(i).trim().to_owned()).collect()
-}
-
-fn decoded(bytes: &[u8], utf8: bool) -> Option<Cow<'_, str>> {
-    if utf8 {
-        simdutf8::basic::from_utf8(bytes).ok().map(Cow::Borrowed)
-    } else {
-        Some(GB18030.decode_without_bom_handling(bytes).0)
-    }
-}
-
-/// Cuts a file into pieces that end with a row.
-struct Cutter {
-    file: File,
-    delimiter: u8,
-    /// Bytes read and not given yet.
-    rest: Vec<u8>,
-    /// Up to here `rest` was looked through, and whether that is within quotes.
-    seen: usize,
-    inside: bool,
-}
-
-impl Cutter {
-    /// The next piece; none at the end of the file.
-    fn cut(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut piece = std::mem::take(&mut self.rest);
-        let mut end = None;
-        loop {
-            piece.reserve(PIECE as usize);
-            let read = Read::by_ref(&mut self.file)
-                .take(PIECE)
-                .read_to_end(&mut piece)?;
-            if read == 0 {
-                return Ok((!piece.is_empty()).then_some(piece));
-            }
-            self.look_through(&piece, &mut end);
-            if let Some(end) = end {
-                self.rest = piece.split_off(end);
-                self.seen -= end;
-                return Ok(Some(piece));
-            }
-            if piece.len() > LONGEST_ROW {
-                return Err(io::Error::other(format!(
-                    "a row is longer than {LONGEST_ROW} bytes; is a quote left open?"
-                )));
-            }
-        }
-    }
-
-    /// Finds the last end of a row in what was not looked through.
-    fn look_through(&mut self, piece: &[u8], end: &mut Option<usize>) {
-        while self.seen < piece.len() {
-            let from = self.seen;
-            let quote = memchr(b'"', &piece[from..]).map(|i| from + i);
-            let to = quote.unwrap_or(piece.len());
-            if !self.inside {
-                if let Some(i) = memrchr2(b'\n', b'\r', &piece[from..to]) {
-                    *end = Some(from + i + 1);
-                }
-                // A quote within a field is a letter like others.
-                let begins = to.checked_sub(1).is_none_or(|i| {
-                    piece[i] == self.delimiter || matches!(piece[i], b'\n' | b'\r')
-                });
-                self.inside = quote.is_some() && begins;
-                self.seen = (to + 1).min(piece.len());
-            } else if quote.is_none() {
-                self.seen = to;
-            } else if to + 1 == piece.len() {
-                // What follows tells whether it ends the field.
-                return;
-            } else if piece[to + 1] == b'"' {
-                self.seen = to + 2;
-            } else {
-                self.inside = false;
-                self.seen = to + 1;
-            }
-        }
-    }
-}
-
-/// A piece with where it belongs.
-struct Piece {
+/// What became of a piece.
+struct Taken<T> {
     file: usize,
     number: usize,
-    bytes: Vec<u8>,
+    taken: Option<T>,
+    evidence: Evidence,
+    odd: Oddities,
+    open: Option<Place>,
 }
 
-/// The pieces of several files, one after the other.
-struct Queue {
-    cutters: Vec<Option<Cutter>>,
-    file: usize,
-    number: usize,
-    failed: BTreeMap<usize, io::Error>,
-}
-
-impl Queue {
-    /// The next piece of a file that is not to be left out.
-    fn piece(&mut self, left_out: &[AtomicBool]) -> Option<Piece> {
-        while let Some(cutter) = self.cutters.get_mut(self.file) {
-            let cutter = cutter
-                .as_mut()
-                .filter(|_| !left_out[self.file].load(Ordering::Relaxed));
-            let piece = cutter.map_or(Ok(None), Cutter::cut);
-            let piece = piece.unwrap_or_else(|e| {
-                self.failed.insert(self.file, e);
-                None
-            });
-            if let Some(bytes) = piece {
-                self.number += 1;
-                return Some(Piece {
-                    file: self.file,
-                    number: self.number,
-                    bytes,
-                });
-            }
-            self.cutters[self.file] = None;
-            self.file += 1;
-            self.number = 0;
+impl<P: Sync> Job<'_, P> {
+    /// The rows of a piece; none when the file is not UTF-8 and was read as that.
+    fn take<T>(&self, piece: &Piece, take: impl Fn(&P, &mut Rows<'_>) -> T) -> Option<Taken<T>> {
+        let (evidence, text) = if self.utf8 {
+            let text = simdutf8::basic::from_utf8(&piece.bytes).ok()?;
+            (Evidence::default(), Some(Cow::Borrowed(text)))
+        } else {
+            Evidence::of(&piece.bytes, piece.offset)
+        };
+        let mut out = Taken {
+            file: piece.file,
+            number: piece.number,
+            taken: None,
+            evidence,
+            odd: Oddities::default(),
+            open: None,
+        };
+        let (Some(text), Ok(plan)) = (text, &self.plan) else {
+            return Some(out);
+        };
+        let mut rows = Rows::of_piece(&text, self.delimiter, piece.offset, self.width);
+        if piece.number == 0 {
+            rows.advance();
         }
-        None
+        out.taken = Some(take(plan, &mut rows));
+        out.open = rows.left_open();
+        if let Some((_, odd)) = rows.odd {
+            out.odd = odd;
+        }
+        out.odd.look_for_nul(&piece.bytes, piece.offset);
+        Some(out)
+    }
+
+    /// All of a file, once all its pieces were looked at, with notes about it.
+    fn all<T>(self, pieces: Vec<Taken<T>>) -> Result<Whole<P, T>, Failure> {
+        let path = self.path;
+        let invalid = |message: String| failure(path, "INPUT_INVALID", message);
+        if !self.utf8 {
+            let mut evidence = Evidence::default();
+            pieces.iter().for_each(|p| evidence.add(&p.evidence));
+            evidence.decide(self.is_marked).map_err(|r| {
+                let line = line_of(path, Place::at(r.at));
+                invalid(format!(
+                    "{}, the first in line {line}, byte {} of the file; save it as UTF-8 or GBK",
+                    r.message,
+                    r.at + 1
+                ))
+            })?;
+        }
+        let plan = self.plan?;
+        let (mut taken, mut odd) = (Vec::new(), Oddities::default());
+        for piece in pieces {
+            if let Some(at) = piece.open {
+                return Err(invalid(left_open(line_of(path, at))));
+            }
+            odd.add(&piece.odd);
+            taken.extend(piece.taken);
+        }
+        let line = |place| format!("line {}", line_of(path, place));
+        Ok((plan, taken, odd.notes(path, line)))
     }
 }
+
+/// A file read: its plan, what was made of its pieces, and what is odd about it, in words.
+type Whole<P, T> = (P, Vec<T>, Vec<String>);
+
+/// Files read: for each its plan and what was made of its pieces; and what is odd about them, in
+/// words.
+pub type Read<P, T> = (Vec<(P, Vec<T>)>, Vec<String>);
 
 /// Reads files: for each what `take` makes of its pieces, in their order. `plan` looks at the
 /// header; the rows that `take` gets are without it.
 ///
 /// # Errors
 /// `INPUT_UNREADABLE`, `INPUT_INVALID`, and what `plan` says.
-pub fn read<P: Sync, T: Send>(
+pub fn read<P: Sync + Send, T: Send>(
     paths: &[&Path],
     threads: usize,
     plan: impl Fn(&Path, &[String]) -> Result<P, Failure>,
     take: impl Fn(&P, &mut Rows<'_>) -> T + Sync,
-) -> Result<Vec<(P, Vec<T>)>, Failure> {
-    let mut out: BTreeMap<usize, (P, Vec<T>)> = BTreeMap::new();
+) -> Result<Read<P, T>, Failure> {
+    let mut out: Vec<Option<Whole<P, T>>> = paths.iter().map(|_| None).collect();
     let mut todo: Vec<(usize, bool)> = (0..paths.len()).map(|i| (i, true)).collect();
     while !todo.is_empty() {
-        let (mut plans, mut cutters, mut decoders) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut jobs, mut cutters) = (Vec::new(), Vec::new());
         for (i, utf8) in &todo {
             let path = paths[*i];
-            let mut opened = Opened::new(path, *utf8)?;
-            let seek = opened.file.seek(SeekFrom::Start(opened.mark));
-            seek.map_err(|e| failure(path, "INPUT_UNREADABLE", e))?;
-            plans.push(plan(path, &opened.header)?);
-            decoders.push((opened.utf8, opened.delimiter));
-            cutters.push(Some(Cutter {
-                file: opened.file,
-                delimiter: opened.delimiter,
-                rest: Vec::new(),
-                seen: 0,
-                inside: false,
-            }));
+            let Opened {
+                file,
+                utf8,
+                mark,
+                delimiter,
+                header,
+            } = Opened::new(path, *utf8)?;
+            let plan = plan(path, &header);
+            if utf8 && let Err(e) = plan {
+                return Err(e);
+            }
+            jobs.push(Job {
+                path,
+                utf8,
+                is_marked: mark > 0,
+                delimiter,
+                width: header.len(),
+                plan,
+            });
+            cutters.push(Cutter::new(file, delimiter, utf8, mark));
         }
         let wrong: Vec<AtomicBool> = todo.iter().map(|_| AtomicBool::new(false)).collect();
-        let queue = Mutex::new(Queue {
-            cutters,
-            file: 0,
-            number: 0,
-            failed: BTreeMap::new(),
-        });
+        let queue = Mutex::new(Queue::new(cutters));
         let found = parallel::map(threads, threads.max(1), |_| {
             let mut out = Vec::new();
             loop {
@@ -368,58 +360,62 @@ pub fn read<P: Sync, T: Send>(
                 let Some(piece) = piece else {
                     return out;
                 };
-                let (utf8, delimiter) = decoders[piece.file];
-                let Some(text) = decoded(&piece.bytes, utf8) else {
-                    wrong[piece.file].store(true, Ordering::Relaxed);
-                    continue;
-                };
-                let mut rows = Rows::new(&text, delimiter);
-                if piece.number == 1 {
-                    rows.advance();
+                match jobs[piece.file].take(&piece, &take) {
+                    Some(taken) => out.push(taken),
+                    None => wrong[piece.file].store(true, Ordering::Relaxed),
                 }
-                let taken = take(&plans[piece.file], &mut rows);
-                out.push((piece.file, piece.number, taken));
             }
         });
-        let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let wrong: Vec<bool> = wrong.into_iter().map(AtomicBool::into_inner).collect();
-        let failed = queue.failed.into_iter().find(|(f, _)| !wrong[*f]);
-        if let Some((file, e)) = failed {
-            let reason = match e.kind() {
-                io::ErrorKind::Other => "INPUT_INVALID",
-                _ => "INPUT_UNREADABLE",
-            };
-            return Err(failure(paths[todo[file].0], reason, e));
-        }
-        let mut found: Vec<(usize, usize, T)> = found.into_iter().flatten().collect();
-        found.sort_by_key(|f| (f.0, f.1));
-        let mut taken: Vec<Vec<T>> = todo.iter().map(|_| Vec::new()).collect();
-        for (file, _, t) in found {
-            taken[file].push(t);
+        let mut failed = queue
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed;
+        let mut found: Vec<Taken<T>> = found.into_iter().flatten().collect();
+        found.sort_by_key(|f| (f.file, f.number));
+        let mut pieces: Vec<Vec<Taken<T>>> = todo.iter().map(|_| Vec::new()).collect();
+        for taken in found {
+            pieces[taken.file].push(taken);
         }
         let mut again = Vec::new();
-        for (((i, _), bad), (plan, taken)) in
-            todo.iter().zip(wrong).zip(plans.into_iter().zip(taken))
-        {
-            if bad {
-                again.push((*i, false));
-            } else {
-                out.insert(*i, (plan, taken));
+        for (n, (job, pieces)) in jobs.into_iter().zip(pieces).enumerate() {
+            let i = todo[n].0;
+            if wrong[n].load(Ordering::Relaxed) {
+                again.push((i, false));
+                continue;
+            }
+            match failed.remove(&n) {
+                None => out[i] = Some(job.all(pieces)?),
+                Some(CutError::Unreadable(e)) => {
+                    return Err(failure(job.path, "INPUT_UNREADABLE", e));
+                }
+                Some(CutError::LongRow(at)) => {
+                    let line = line_of(job.path, Place::at(at));
+                    let message = format!(
+                        "the row in line {line} is longer than {LONGEST_ROW} bytes; is a quote \
+                         left open?"
+                    );
+                    return Err(failure(job.path, "INPUT_INVALID", message));
+                }
             }
         }
         todo = again;
     }
-    Ok(out.into_values().collect())
+    let (mut files, mut notes) = (Vec::new(), Vec::new());
+    for (plan, taken, told) in out.into_iter().flatten() {
+        files.push((plan, taken));
+        notes.extend(told);
+    }
+    Ok((files, notes))
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    type Table = Vec<Vec<String>>;
+    pub type Table = Vec<Vec<String>>;
 
     /// Fields as the crate `csv` reads them.
-    fn expected(text: &str) -> Table {
+    pub fn expected(text: &str) -> Table {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
@@ -429,7 +425,7 @@ mod tests {
             .collect()
     }
 
-    fn taken(rows: &mut Rows<'_>) -> Table {
+    pub fn taken(rows: &mut Rows<'_>) -> Table {
         let mut out = Table::new();
         while rows.advance() {
             out.push((0..rows.width()).map(|i| rows.get(i).to_owned()).collect());
@@ -438,7 +434,7 @@ mod tests {
     }
 
     /// Texts made of what CSV files are made of, the same on every run.
-    fn texts() -> impl Iterator<Item = String> {
+    pub fn texts() -> impl Iterator<Item = String> {
         let letters = [
             "a", ",", "\"", "\n", "\r\n", "金", "\"\"", " ", "\r", "\"x, y\"", ",",
         ];
@@ -458,43 +454,6 @@ mod tests {
         for text in texts() {
             let found = taken(&mut Rows::new(&text, b','));
             assert_eq!(found, expected(&text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn pieces_end_with_rows_wherever_the_file_is_cut() {
-        for text in texts() {
-            let cutter = |cuts: &[usize]| {
-                // As if the file had been read up to each of these places in turn.
-                let mut c = Cutter {
-                    file: tempfile::tempfile().unwrap(),
-                    delimiter: b',',
-                    rest: Vec::new(),
-                    seen: 0,
-                    inside: false,
-                };
-                let (mut out, mut held, mut from) = (Table::new(), Vec::new(), 0);
-                for to in cuts.iter().copied().chain([text.len()]) {
-                    held.extend_from_slice(&text.as_bytes()[from..to]);
-                    from = to;
-                    let mut end = None;
-                    c.look_through(&held, &mut end);
-                    if let Some(end) = end {
-                        let rest = held.split_off(end);
-                        c.seen -= end;
-                        let piece = std::str::from_utf8(&held).unwrap();
-                        out.extend(taken(&mut Rows::new(piece, b',')));
-                        held = rest;
-                    }
-                }
-                let piece = std::str::from_utf8(&held).unwrap();
-                out.extend(taken(&mut Rows::new(piece, b',')));
-                out
-            };
-            let whole = expected(&text);
-            assert_eq!(cutter(&[]), whole, "{text:?}");
-            let n = text.len();
-            assert_eq!(cutter(&[n / 3, n / 2, n - n / 5]), whole, "{text:?}");
         }
     }
 }

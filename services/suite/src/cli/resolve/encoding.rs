@@ -1,0 +1,246 @@
+//! Which encoding a CSV file has: UTF-8, or GB18030, of which GBK is a part.
+//!
+//! A file that is UTF-8 throughout is UTF-8. Of any other all bytes are looked at, as either
+//! encoding, before one row of it counts: one broken byte among a million rows of UTF-8 makes no
+//! file in GBK of it. What fits neither is refused with the place that does not fit; nothing is
+//! read as U+FFFD.
+
+use std::borrow::Cow;
+
+use encoding_rs::{DecoderResult, GB18030};
+
+/// Broken sequences: how many, and where in the file the first begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Broken {
+    count: u64,
+    first: Option<u64>,
+}
+
+impl Broken {
+    fn note(&mut self, at: u64) {
+        self.count += 1;
+        self.first.get_or_insert(at);
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        let both = self.first.into_iter().chain(other.first);
+        self.first = both.min();
+    }
+}
+
+/// What the bytes of a file are in either encoding.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    utf8: Broken,
+    /// Whole characters of UTF-8 of two bytes, and of more.
+    two: u64,
+    more: u64,
+    gb: Broken,
+    /// Characters of GB18030 beyond ASCII, and those of them that are in GB 2312, as most of any
+    /// Chinese text are.
+    foreign: u64,
+    common: u64,
+}
+
+/// Why a file is not read: what is wrong with it, and at which byte.
+pub struct Refused {
+    pub message: String,
+    pub at: u64,
+}
+
+impl Evidence {
+    /// Looks at a piece of a file that begins `offset` bytes into it and ends with a row: no
+    /// sequence goes beyond it. The text is there when the piece is GB18030.
+    pub fn of(bytes: &[u8], offset: u64) -> (Self, Option<Cow<'_, str>>) {
+        let mut this = Self::default();
+        this.look_as_utf8(bytes, offset);
+        this.look_as_gb(bytes);
+        let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes);
+        if text.is_none() {
+            this.gb = broken_gb(bytes, offset);
+        }
+        (this, text)
+    }
+
+    fn look_as_utf8(&mut self, bytes: &[u8], offset: u64) {
+        let mut at = offset;
+        for chunk in bytes.utf8_chunks() {
+            for b in chunk.valid().bytes() {
+                self.two += u64::from(matches!(b, 0xc0..0xe0));
+                self.more += u64::from(b >= 0xe0);
+            }
+            at += chunk.valid().len() as u64;
+            if !chunk.invalid().is_empty() {
+                self.utf8.note(at);
+            }
+            at += chunk.invalid().len() as u64;
+        }
+    }
+
+    fn look_as_gb(&mut self, bytes: &[u8]) {
+        let mut i = 0;
+        while let Some(&lead) = bytes.get(i) {
+            i += 1;
+            if lead < 0x80 {
+                continue;
+            }
+            let trail = bytes.get(i).copied().unwrap_or_default();
+            self.foreign += 1;
+            match trail {
+                0x30..=0x39 => i += 3,
+                0x40.. => i += 1,
+                _ => {}
+            }
+            let in_gb_2312 = matches!(lead, 0xa1..=0xa9 | 0xb0..=0xf7) && trail >= 0xa1;
+            self.common += u64::from(in_gb_2312);
+        }
+    }
+
+    /// Adds what another piece of the file is.
+    pub fn add(&mut self, other: &Self) {
+        self.utf8.add(other.utf8);
+        self.gb.add(other.gb);
+        self.two += other.two;
+        self.more += other.more;
+        self.foreign += other.foreign;
+        self.common += other.common;
+    }
+
+    /// Whether all of a file that is not UTF-8 throughout is GB18030; why not, otherwise.
+    ///
+    /// # Errors
+    /// What is wrong and where.
+    pub fn decide(&self, is_marked: bool) -> Result<(), Refused> {
+        let refused = |what: &str, broken: Broken| {
+            Err(Refused {
+                message: format!("{what}; broken sequences: {}", broken.count),
+                at: broken.first.unwrap_or_default(),
+            })
+        };
+        if is_marked {
+            return refused("begins as UTF-8 but is not UTF-8 throughout", self.utf8);
+        }
+        // Text in GBK hardly ever holds three bytes that are a character of UTF-8; two that are
+        // it holds, one where four or more are none.
+        if self.more >= self.utf8.count || self.two + self.more > 4 * self.utf8.count {
+            return refused("looks like UTF-8 but is not throughout", self.utf8);
+        }
+        // In Latin-1 too most bytes beyond ASCII pass for GBK with the letter behind, but the
+        // characters they then are hardly ever stand in a text.
+        let is_chinese = self.common * 10 >= self.foreign * 3;
+        if is_chinese && self.gb.count == 0 {
+            return Ok(());
+        }
+        if is_chinese && self.gb.count * 4 < self.foreign {
+            return refused("looks like GBK but is not throughout", self.gb);
+        }
+        refused("is neither UTF-8 nor GBK", self.utf8)
+    }
+}
+
+fn broken_gb(bytes: &[u8], offset: u64) -> Broken {
+    let mut broken = Broken::default();
+    let mut decoder = GB18030.new_decoder_without_bom_handling();
+    let mut out = [0; 4096];
+    let mut at = 0;
+    loop {
+        let (result, read, _) =
+            decoder.decode_to_utf8_without_replacement(&bytes[at..], &mut out, true);
+        at += read;
+        match result {
+            DecoderResult::InputEmpty => return broken,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(length, beyond) => {
+                let back = usize::from(length) + usize::from(beyond);
+                broken.note(offset + at.saturating_sub(back) as u64);
+            }
+        }
+    }
+}
+
+/// Whether the byte at `i`, one that delimits fields, is a character of its own in text in
+/// GB18030: `|` is also what some characters of two bytes end with.
+pub fn stands_alone(bytes: &[u8], i: usize) -> bool {
+    if bytes[i] != b'|' {
+        return true;
+    }
+    // No character of several bytes holds one below '0'.
+    let from = bytes[..i].iter().rposition(|b| *b < b'0');
+    let run = &bytes[from.map_or(0, |f| f + 1)..=i];
+    GB18030.decode_without_bom_handling(run).0.ends_with('|')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(bytes: &[u8]) -> Result<(), (String, u64)> {
+        let (evidence, _) = Evidence::of(bytes, 0);
+        evidence.decide(false).map_err(|r| (r.message, r.at))
+    }
+
+    const TEXT: &str = "编号,名称,电话\n1,杭州金客科技有限公司,0571\n2,镕基堃喆,138\n";
+
+    #[test]
+    fn gbk_is_gbk_and_a_broken_byte_makes_no_gbk_of_utf8() {
+        let gbk = GB18030.encode(TEXT).0;
+        assert_eq!(told(&gbk), Ok(()));
+        // A byte wrong anywhere in text in UTF-8.
+        for at in 0..TEXT.len() {
+            for wrong in [0x80, 0xb0, 0xe6, 0xff] {
+                let mut bytes = TEXT.as_bytes().to_vec();
+                bytes[at] = wrong;
+                if std::str::from_utf8(&bytes).is_ok() {
+                    continue;
+                }
+                let (message, place) = told(&bytes).unwrap_err();
+                assert!(message.contains("looks like UTF-8"), "{message}");
+                assert!(place <= at as u64 && place + 4 > at as u64, "{place} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_fits_neither_is_refused_with_its_place() {
+        let mut gbk = GB18030.encode(TEXT).0.into_owned();
+        let end = gbk.len();
+        gbk.extend_from_slice(b"3,\xff,\xff\n");
+        let (message, at) = told(&gbk).unwrap_err();
+        assert!(message.contains("looks like GBK"), "{message}");
+        assert!(message.ends_with("broken sequences: 2"), "{message}");
+        assert_eq!(at, end as u64 + 2);
+        let latin = b"id,name\n1,caf\xe9 Andr\xe9s\n2,M\xfcller\n";
+        let (message, at) = told(latin).unwrap_err();
+        assert!(message.contains("neither"), "{message}");
+        assert_eq!(at, 13);
+        assert!(told(b"\xff\xfe\x80,\x81").is_err());
+    }
+
+    #[test]
+    fn pieces_add_up_to_the_file() {
+        let mut gbk = GB18030.encode(TEXT).0.into_owned();
+        gbk.extend_from_slice(b"3,\xff\n4,\xff\n");
+        let (whole, _) = Evidence::of(&gbk, 0);
+        let mut sum = Evidence::default();
+        let mut offset = 0;
+        for line in gbk.split_inclusive(|b| *b == b'\n') {
+            let (piece, _) = Evidence::of(line, offset);
+            sum.add(&piece);
+            offset += line.len() as u64;
+        }
+        assert_eq!(format!("{whole:?}"), format!("{sum:?}"));
+    }
+
+    #[test]
+    fn a_bar_may_be_half_a_character() {
+        let text = GB18030.encode("a|皘|皘").0;
+        let alone: Vec<bool> = (0..text.len())
+            .filter(|i| text[*i] == b'|')
+            .map(|i| stands_alone(&text, i))
+            .collect();
+        let bars = text.iter().filter(|b| **b == b'|').count();
+        assert_eq!(alone.iter().filter(|a| **a).count(), 2, "{text:x?}");
+        assert!(bars > 2, "the character ends with a bar: {text:x?}");
+    }
+}
