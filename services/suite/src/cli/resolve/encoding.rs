@@ -41,6 +41,16 @@ pub struct Evidence {
     /// Chinese text are.
     foreign: u64,
     common: u64,
+    big5: Big5,
+}
+
+/// What the bytes are in Big5: text in it mostly passes for GBK, as characters nobody uses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Big5 {
+    broken: u64,
+    foreign: u64,
+    /// Those of its first plane, as nearly all of any text are.
+    common: u64,
 }
 
 /// Why a file is not read: what is wrong with it, and at which byte.
@@ -56,6 +66,7 @@ impl Evidence {
         let mut this = Self::default();
         this.look_as_utf8(bytes, offset);
         this.look_as_gb(bytes);
+        this.look_as_big5(bytes);
         let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes);
         if text.is_none() {
             this.gb = broken_gb(bytes, offset);
@@ -97,6 +108,24 @@ impl Evidence {
         }
     }
 
+    fn look_as_big5(&mut self, bytes: &[u8]) {
+        let mut i = 0;
+        while let Some(&lead) = bytes.get(i) {
+            i += 1;
+            if lead < 0x80 {
+                continue;
+            }
+            match (lead, bytes.get(i)) {
+                (0xa1..=0xf9, Some(0x40..=0x7e | 0xa1..=0xfe)) => {
+                    self.big5.foreign += 1;
+                    self.big5.common += u64::from(lead <= 0xc6);
+                    i += 1;
+                }
+                _ => self.big5.broken += 1,
+            }
+        }
+    }
+
     /// Adds what another piece of the file is.
     pub fn add(&mut self, other: &Self) {
         self.utf8.add(other.utf8);
@@ -105,6 +134,9 @@ impl Evidence {
         self.more += other.more;
         self.foreign += other.foreign;
         self.common += other.common;
+        self.big5.broken += other.big5.broken;
+        self.big5.foreign += other.big5.foreign;
+        self.big5.common += other.big5.common;
     }
 
     /// Whether all of a file that is not UTF-8 throughout is GB18030; why not, otherwise.
@@ -125,6 +157,10 @@ impl Evidence {
         // it holds, one where four or more are none.
         if self.more >= self.utf8.count || self.two + self.more > 4 * self.utf8.count {
             return refused("looks like UTF-8 but is not throughout", self.utf8);
+        }
+        let (big5, gb) = (self.big5, self.common * 10);
+        if big5.broken == 0 && big5.common * 20 >= big5.foreign * 19 && gb < self.foreign * 7 {
+            return refused("looks like Big5 and not like UTF-8", self.utf8);
         }
         // In Latin-1 too most bytes beyond ASCII pass for GBK with the letter behind, but the
         // characters they then are hardly ever stand in a text.
@@ -215,6 +251,10 @@ mod tests {
         assert!(message.contains("neither"), "{message}");
         assert_eq!(at, 13);
         assert!(told(b"\xff\xfe\x80,\x81").is_err());
+        let taiwan = "name\n臺灣積體電路製造股份有限公司\n鴻海精密工業股份有限公司\n";
+        let (message, _) = told(&encoding_rs::BIG5.encode(taiwan).0).unwrap_err();
+        assert!(message.contains("looks like Big5"), "{message}");
+        assert_eq!(told(&GB18030.encode(taiwan).0), Ok(()));
     }
 
     #[test]
