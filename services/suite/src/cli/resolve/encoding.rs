@@ -74,18 +74,41 @@ impl Evidence {
         (this, text)
     }
 
+    /// Counts as the standard library parts whole from broken sequences, but faster where nearly
+    /// all are broken, as in text in GBK.
     fn look_as_utf8(&mut self, bytes: &[u8], offset: u64) {
-        let mut at = offset;
-        for chunk in bytes.utf8_chunks() {
-            for b in chunk.valid().bytes() {
-                self.two += u64::from(matches!(b, 0xc0..0xe0));
-                self.more += u64::from(b >= 0xe0);
+        let mut i = 0;
+        while let Some(&lead) = bytes.get(i) {
+            if lead < 0x80 {
+                i += 1;
+                continue;
             }
-            at += chunk.valid().len() as u64;
-            if !chunk.invalid().is_empty() {
-                self.utf8.note(at);
+            // How long the sequence is to be, and what its second byte may be.
+            let (length, second) = match lead {
+                0xc2..=0xdf => (2, 0x80..=0xbf),
+                0xe0 => (3, 0xa0..=0xbf),
+                0xed => (3, 0x80..=0x9f),
+                0xe1..=0xef => (3, 0x80..=0xbf),
+                0xf0 => (4, 0x90..=0xbf),
+                0xf1..=0xf3 => (4, 0x80..=0xbf),
+                0xf4 => (4, 0x80..=0x8f),
+                _ => (0, 0..=0),
+            };
+            let mut found = 1;
+            if length > 1 && bytes.get(i + 1).is_some_and(|b| second.contains(b)) {
+                found = 2;
+                while found < length && matches!(bytes.get(i + found), Some(0x80..=0xbf)) {
+                    found += 1;
+                }
             }
-            at += chunk.invalid().len() as u64;
+            if found != length {
+                self.utf8.note(offset + i as u64);
+            } else if length == 2 {
+                self.two += 1;
+            } else {
+                self.more += 1;
+            }
+            i += found;
         }
     }
 
@@ -255,6 +278,35 @@ mod tests {
         let (message, _) = told(&encoding_rs::BIG5.encode(taiwan).0).unwrap_err();
         assert!(message.contains("looks like Big5"), "{message}");
         assert_eq!(told(&GB18030.encode(taiwan).0), Ok(()));
+    }
+
+    #[test]
+    fn sequences_are_parted_as_the_standard_library_parts_them() {
+        let odd = [
+            b'a', 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe4, 0xed, 0xef,
+            0xf0, 0xf1, 0xf4, 0xf5, 0xff,
+        ];
+        for seed in 0..20_000_u64 {
+            let mut x = seed;
+            let letter = |_| {
+                x = jinke_resolution::batch::parallel::mix(x);
+                odd[(x % odd.len() as u64) as usize]
+            };
+            let bytes: Vec<u8> = (0..seed % 12).map(letter).collect();
+            let mut found = Evidence::default();
+            found.look_as_utf8(&bytes, 0);
+            let (mut broken, mut at, mut chars) = (Broken::default(), 0, 0);
+            for chunk in bytes.utf8_chunks() {
+                at += chunk.valid().len() as u64;
+                chars += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
+                if !chunk.invalid().is_empty() {
+                    broken.note(at);
+                    at += chunk.invalid().len() as u64;
+                }
+            }
+            assert_eq!(found.utf8, broken, "{bytes:x?}");
+            assert_eq!(found.two + found.more, chars, "{bytes:x?}");
+        }
     }
 
     #[test]
