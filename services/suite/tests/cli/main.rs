@@ -12,6 +12,7 @@ mod five;
 mod five_rigs;
 mod harness;
 mod resolve;
+mod resolve_input;
 mod rules;
 mod sales;
 mod samples;

@@ -41,6 +41,16 @@ pub struct Evidence {
     /// Chinese text are.
     foreign: u64,
     common: u64,
+    big5: Big5,
+}
+
+/// What the bytes are in Big5: text in it mostly passes for GBK, as characters nobody uses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Big5 {
+    broken: u64,
+    foreign: u64,
+    /// Those of its first plane, as nearly all of any text are.
+    common: u64,
 }
 
 /// Why a file is not read: what is wrong with it, and at which byte.
@@ -56,6 +66,7 @@ impl Evidence {
         let mut this = Self::default();
         this.look_as_utf8(bytes, offset);
         this.look_as_gb(bytes);
+        this.look_as_big5(bytes);
         let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes);
         if text.is_none() {
             this.gb = broken_gb(bytes, offset);
@@ -63,18 +74,41 @@ impl Evidence {
         (this, text)
     }
 
+    /// Counts as the standard library parts whole from broken sequences, but faster where nearly
+    /// all are broken, as in text in GBK.
     fn look_as_utf8(&mut self, bytes: &[u8], offset: u64) {
-        let mut at = offset;
-        for chunk in bytes.utf8_chunks() {
-            for b in chunk.valid().bytes() {
-                self.two += u64::from(matches!(b, 0xc0..0xe0));
-                self.more += u64::from(b >= 0xe0);
+        let mut i = 0;
+        while let Some(&lead) = bytes.get(i) {
+            if lead < 0x80 {
+                i += 1;
+                continue;
             }
-            at += chunk.valid().len() as u64;
-            if !chunk.invalid().is_empty() {
-                self.utf8.note(at);
+            // How long the sequence is to be, and what its second byte may be.
+            let (length, second) = match lead {
+                0xc2..=0xdf => (2, 0x80..=0xbf),
+                0xe0 => (3, 0xa0..=0xbf),
+                0xed => (3, 0x80..=0x9f),
+                0xe1..=0xef => (3, 0x80..=0xbf),
+                0xf0 => (4, 0x90..=0xbf),
+                0xf1..=0xf3 => (4, 0x80..=0xbf),
+                0xf4 => (4, 0x80..=0x8f),
+                _ => (0, 0..=0),
+            };
+            let mut found = 1;
+            if length > 1 && bytes.get(i + 1).is_some_and(|b| second.contains(b)) {
+                found = 2;
+                while found < length && matches!(bytes.get(i + found), Some(0x80..=0xbf)) {
+                    found += 1;
+                }
             }
-            at += chunk.invalid().len() as u64;
+            if found != length {
+                self.utf8.note(offset + i as u64);
+            } else if length == 2 {
+                self.two += 1;
+            } else {
+                self.more += 1;
+            }
+            i += found;
         }
     }
 
@@ -97,6 +131,24 @@ impl Evidence {
         }
     }
 
+    fn look_as_big5(&mut self, bytes: &[u8]) {
+        let mut i = 0;
+        while let Some(&lead) = bytes.get(i) {
+            i += 1;
+            if lead < 0x80 {
+                continue;
+            }
+            match (lead, bytes.get(i)) {
+                (0xa1..=0xf9, Some(0x40..=0x7e | 0xa1..=0xfe)) => {
+                    self.big5.foreign += 1;
+                    self.big5.common += u64::from(lead <= 0xc6);
+                    i += 1;
+                }
+                _ => self.big5.broken += 1,
+            }
+        }
+    }
+
     /// Adds what another piece of the file is.
     pub fn add(&mut self, other: &Self) {
         self.utf8.add(other.utf8);
@@ -105,6 +157,9 @@ impl Evidence {
         self.more += other.more;
         self.foreign += other.foreign;
         self.common += other.common;
+        self.big5.broken += other.big5.broken;
+        self.big5.foreign += other.big5.foreign;
+        self.big5.common += other.big5.common;
     }
 
     /// Whether all of a file that is not UTF-8 throughout is GB18030; why not, otherwise.
@@ -125,6 +180,10 @@ impl Evidence {
         // it holds, one where four or more are none.
         if self.more >= self.utf8.count || self.two + self.more > 4 * self.utf8.count {
             return refused("looks like UTF-8 but is not throughout", self.utf8);
+        }
+        let (big5, gb) = (self.big5, self.common * 10);
+        if big5.broken == 0 && big5.common * 20 >= big5.foreign * 19 && gb < self.foreign * 7 {
+            return refused("looks like Big5 and not like UTF-8", self.utf8);
         }
         // In Latin-1 too most bytes beyond ASCII pass for GBK with the letter behind, but the
         // characters they then are hardly ever stand in a text.
@@ -215,6 +274,39 @@ mod tests {
         assert!(message.contains("neither"), "{message}");
         assert_eq!(at, 13);
         assert!(told(b"\xff\xfe\x80,\x81").is_err());
+        let taiwan = "name\n臺灣積體電路製造股份有限公司\n鴻海精密工業股份有限公司\n";
+        let (message, _) = told(&encoding_rs::BIG5.encode(taiwan).0).unwrap_err();
+        assert!(message.contains("looks like Big5"), "{message}");
+        assert_eq!(told(&GB18030.encode(taiwan).0), Ok(()));
+    }
+
+    #[test]
+    fn sequences_are_parted_as_the_standard_library_parts_them() {
+        let odd = [
+            b'a', 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe4, 0xed, 0xef,
+            0xf0, 0xf1, 0xf4, 0xf5, 0xff,
+        ];
+        for seed in 0..20_000_u64 {
+            let mut x = seed;
+            let letter = |_| {
+                x = jinke_resolution::batch::parallel::mix(x);
+                odd[(x % odd.len() as u64) as usize]
+            };
+            let bytes: Vec<u8> = (0..seed % 12).map(letter).collect();
+            let mut found = Evidence::default();
+            found.look_as_utf8(&bytes, 0);
+            let (mut broken, mut at, mut chars) = (Broken::default(), 0, 0);
+            for chunk in bytes.utf8_chunks() {
+                at += chunk.valid().len() as u64;
+                chars += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
+                if !chunk.invalid().is_empty() {
+                    broken.note(at);
+                    at += chunk.invalid().len() as u64;
+                }
+            }
+            assert_eq!(found.utf8, broken, "{bytes:x?}");
+            assert_eq!(found.two + found.more, chars, "{bytes:x?}");
+        }
     }
 
     #[test]
