@@ -183,3 +183,20 @@ fn clusters_have_names_of_their_own_whatever_the_order() {
         "{done:?}"
     );
 }
+
+#[test]
+fn letters_of_western_languages_are_read_and_told() {
+    let home = Home::new();
+    let rows = b"id;name\n1;Caf\xe9 M\xfcller\n2;Cafe Muller\n3;Stra\xdfenbau S\xf6hne\n";
+    home.file("latin.csv", rows);
+    home.file(
+        "latin.toml",
+        "inputs = [\"latin.csv\"]\nkey = \"id\"\n[columns]\nname = \"text\"\n",
+    );
+    let done = home.jinke(&["resolve", "--spec", "latin.toml", "--out", "out.csv"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("read as Windows-1252"), "{done:?}");
+    let out = std::fs::read_to_string(home.path("out.csv")).unwrap();
+    assert_eq!(out.lines().count(), 4, "{out}");
+    assert!(!out.contains('\u{fffd}'), "{out}");
+}

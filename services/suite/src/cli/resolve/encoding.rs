@@ -1,13 +1,25 @@
-//! Which encoding a CSV file has: UTF-8, or GB18030, of which GBK is a part.
+//! Which encoding a CSV file has: UTF-8, GB18030, of which GBK is a part, or Windows-1252, of
+//! which Latin-1 is a part.
 //!
-//! A file that is UTF-8 throughout is UTF-8. Of any other all bytes are looked at, as either
+//! A file that is UTF-8 throughout is UTF-8. Of any other all bytes are looked at, as each
 //! encoding, before one row of it counts: one broken byte among a million rows of UTF-8 makes no
-//! file in GBK of it. What fits neither is refused with the place that does not fit; nothing is
-//! read as U+FFFD.
+//! file in GBK of it. Letters of Western languages are known by standing among ASCII alone or in
+//! twos. What fits none is refused with the place that does not fit; nothing is read as U+FFFD.
 
 use std::borrow::Cow;
 
 use encoding_rs::{DecoderResult, GB18030};
+
+/// As what a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// UTF-8, until a byte says otherwise.
+    Utf8,
+    /// GB18030, while its bytes are counted.
+    Gb,
+    /// Windows-1252, as all of its bytes say.
+    Western,
+}
 
 /// Broken sequences: how many, and where in the file the first begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +54,17 @@ pub struct Evidence {
     foreign: u64,
     common: u64,
     big5: Big5,
+    western: Western,
+}
+
+/// What the bytes are in Windows-1252.
+#[derive(Clone, Copy, Debug, Default)]
+struct Western {
+    /// Bytes that are no character there, or a control of Latin-1.
+    broken: u64,
+    /// Bytes beyond ASCII, and those of them in runs of one or two.
+    foreign: u64,
+    apart: u64,
 }
 
 /// What the bytes are in Big5: text in it mostly passes for GBK, as characters nobody uses.
@@ -67,6 +90,7 @@ impl Evidence {
         this.look_as_utf8(bytes, offset);
         this.look_as_gb(bytes);
         this.look_as_big5(bytes);
+        this.look_as_western(bytes);
         let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes);
         if text.is_none() {
             this.gb = broken_gb(bytes, offset);
@@ -149,6 +173,16 @@ impl Evidence {
         }
     }
 
+    fn look_as_western(&mut self, bytes: &[u8]) {
+        for run in bytes.split(u8::is_ascii).filter(|r| !r.is_empty()) {
+            let n = run.len() as u64;
+            let unassigned = |b: &&u8| matches!(b, 0x81 | 0x8d | 0x8f | 0x90 | 0x9d);
+            self.western.broken += run.iter().filter(unassigned).count() as u64;
+            self.western.foreign += n;
+            self.western.apart += if n <= 2 { n } else { 0 };
+        }
+    }
+
     /// Adds what another piece of the file is.
     pub fn add(&mut self, other: &Self) {
         self.utf8.add(other.utf8);
@@ -160,13 +194,16 @@ impl Evidence {
         self.big5.broken += other.big5.broken;
         self.big5.foreign += other.big5.foreign;
         self.big5.common += other.big5.common;
+        self.western.broken += other.western.broken;
+        self.western.foreign += other.western.foreign;
+        self.western.apart += other.western.apart;
     }
 
-    /// Whether all of a file that is not UTF-8 throughout is GB18030; why not, otherwise.
+    /// What a file is that is not UTF-8 throughout: GB18030 or Windows-1252.
     ///
     /// # Errors
     /// What is wrong and where.
-    pub fn decide(&self, is_marked: bool) -> Result<(), Refused> {
+    pub fn decide(&self, is_marked: bool) -> Result<Reading, Refused> {
         let refused = |what: &str, broken: Broken| {
             Err(Refused {
                 message: format!("{what}; broken sequences: {}", broken.count),
@@ -189,10 +226,14 @@ impl Evidence {
         // characters they then are hardly ever stand in a text.
         let is_chinese = self.common * 10 >= self.foreign * 3;
         if is_chinese && self.gb.count == 0 {
-            return Ok(());
+            return Ok(Reading::Gb);
         }
         if is_chinese && self.gb.count * 4 < self.foreign {
             return refused("looks like GBK but is not throughout", self.gb);
+        }
+        let western = self.western;
+        if western.broken == 0 && western.apart * 10 >= western.foreign * 9 {
+            return Ok(Reading::Western);
         }
         refused("is neither UTF-8 nor GBK", self.utf8)
     }
@@ -234,7 +275,7 @@ pub fn stands_alone(bytes: &[u8], i: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn told(bytes: &[u8]) -> Result<(), (String, u64)> {
+    fn told(bytes: &[u8]) -> Result<Reading, (String, u64)> {
         let (evidence, _) = Evidence::of(bytes, 0);
         evidence.decide(false).map_err(|r| (r.message, r.at))
     }
@@ -244,7 +285,7 @@ mod tests {
     #[test]
     fn gbk_is_gbk_and_a_broken_byte_makes_no_gbk_of_utf8() {
         let gbk = GB18030.encode(TEXT).0;
-        assert_eq!(told(&gbk), Ok(()));
+        assert_eq!(told(&gbk), Ok(Reading::Gb));
         // A byte wrong anywhere in text in UTF-8.
         for at in 0..TEXT.len() {
             for wrong in [0x80, 0xb0, 0xe6, 0xff] {
@@ -269,15 +310,25 @@ mod tests {
         assert!(message.contains("looks like GBK"), "{message}");
         assert!(message.ends_with("broken sequences: 2"), "{message}");
         assert_eq!(at, end as u64 + 2);
-        let latin = b"id,name\n1,caf\xe9 Andr\xe9s\n2,M\xfcller\n";
-        let (message, at) = told(latin).unwrap_err();
-        assert!(message.contains("neither"), "{message}");
-        assert_eq!(at, 13);
+        let cyrillic = b"id,name\n1,\xcf\xf0\xe8\xe2\xe5\xf2 \xec\xe8\xf0\xf3 \x81\n";
+        assert!(told(cyrillic).is_err());
+        for latin in [
+            &b"id,name\n1,caf\xe9 Andr\xe9s\n2,M\xfcller\n"[..],
+            b"title\nna\xefve \x93quoted\x94 \x96 \xa9 1999\n",
+            b"x\nWei\xdf\nStra\xdfe 5\xba\n\xc5\xe5\n",
+        ] {
+            assert_eq!(told(latin), Ok(Reading::Western));
+        }
         assert!(told(b"\xff\xfe\x80,\x81").is_err());
         let taiwan = "name\n臺灣積體電路製造股份有限公司\n鴻海精密工業股份有限公司\n";
         let (message, _) = told(&encoding_rs::BIG5.encode(taiwan).0).unwrap_err();
         assert!(message.contains("looks like Big5"), "{message}");
-        assert_eq!(told(&GB18030.encode(taiwan).0), Ok(()));
+        assert_eq!(told(&GB18030.encode(taiwan).0), Ok(Reading::Gb));
+        // Few characters in much ASCII are Chinese still.
+        assert_eq!(
+            told(&GB18030.encode("id,name\n1,abc 金 ltd\n2,杭 x\n").0),
+            Ok(Reading::Gb)
+        );
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use encoding_rs::GB18030;
+use encoding_rs::{GB18030, WINDOWS_1252};
 use jinke_types::Failure;
 
-use super::{input::failure, rows::Rows};
+use super::{encoding::Reading, input::failure, rows::Rows};
 
 /// Most bytes of a header, which must be in the first piece of the file.
 pub const LONGEST_HEADER: u64 = 1 << 20;
@@ -18,8 +18,8 @@ pub const LONGEST_HEADER: u64 = 1 << 20;
 pub struct Opened {
     /// Positioned where the text begins.
     pub file: File,
-    /// Whether it may be UTF-8: its first piece is.
-    pub utf8: bool,
+    /// As what it is read: not as UTF-8 when its first piece is none.
+    pub reading: Reading,
     /// How many bytes mark it as UTF-8 before the text begins.
     pub mark: u64,
     pub delimiter: u8,
@@ -28,7 +28,7 @@ pub struct Opened {
 
 impl Opened {
     /// Opens a file, as UTF-8 where it may be that.
-    pub fn new(path: &Path, utf8: bool) -> Result<Self, Failure> {
+    pub fn new(path: &Path, wanted: Reading) -> Result<Self, Failure> {
         let unreadable = |e: io::Error| failure(path, "INPUT_UNREADABLE", e);
         let invalid = |m: String| failure(path, "INPUT_INVALID", m);
         let mut file = File::open(path).map_err(unreadable)?;
@@ -50,16 +50,21 @@ impl Opened {
         let mark = if has_mark { 3 } else { 0 };
         let head = &first[mark..];
         let goes_on = first.len() as u64 == LONGEST_HEADER;
-        let utf8 = utf8
+        let utf8 = wanted == Reading::Utf8
             && match simdutf8::compat::from_utf8(head) {
                 Ok(_) => true,
                 // The piece may end within a character.
                 Err(e) => goes_on && e.error_len().is_none(),
             };
-        let text = if utf8 || has_mark {
-            String::from_utf8_lossy(head)
-        } else {
-            GB18030.decode_without_bom_handling(head).0
+        let reading = match wanted {
+            Reading::Utf8 if !utf8 => Reading::Gb,
+            wanted => wanted,
+        };
+        let text = match reading {
+            Reading::Utf8 => String::from_utf8_lossy(head),
+            Reading::Gb if has_mark => String::from_utf8_lossy(head),
+            Reading::Gb => GB18030.decode_without_bom_handling(head).0,
+            Reading::Western => WINDOWS_1252.decode_without_bom_handling(head).0,
         };
         let lines = text.trim_start_matches(['\n', '\r']);
         let line = lines.split('\n').next().unwrap_or_default();
@@ -90,7 +95,7 @@ impl Opened {
         file.seek(SeekFrom::Start(mark)).map_err(unreadable)?;
         Ok(Self {
             file,
-            utf8,
+            reading,
             mark,
             delimiter,
             header,

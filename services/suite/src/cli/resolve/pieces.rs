@@ -20,8 +20,8 @@ const PIECE: u64 = 1 << 20;
 pub struct Cutter {
     pub file: File,
     pub delimiter: u8,
-    /// Whether the file is read as UTF-8, where a delimiter is never half a character.
-    pub utf8: bool,
+    /// Whether a delimiter is never half a character, as in UTF-8.
+    pub is_plain: bool,
     /// Where in the file the next piece begins.
     pub offset: u64,
     /// Bytes read and not given yet.
@@ -46,11 +46,11 @@ impl From<io::Error> for CutError {
 
 impl Cutter {
     /// Cuts a file whose text begins at `offset`, where the file is positioned.
-    pub const fn new(file: File, delimiter: u8, utf8: bool, offset: u64) -> Self {
+    pub const fn new(file: File, delimiter: u8, is_plain: bool, offset: u64) -> Self {
         Self {
             file,
             delimiter,
-            utf8,
+            is_plain,
             offset,
             rest: Vec::new(),
             seen: 0,
@@ -97,7 +97,7 @@ impl Cutter {
                 }
                 // A quote within a field is a letter like others.
                 let begins = to.checked_sub(1).is_none_or(|i| {
-                    piece[i] == self.delimiter && (self.utf8 || stands_alone(piece, i))
+                    piece[i] == self.delimiter && (self.is_plain || stands_alone(piece, i))
                         || matches!(piece[i], b'\n' | b'\r')
                 });
                 self.inside = quote.is_some() && begins;

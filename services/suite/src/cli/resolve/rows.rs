@@ -13,12 +13,13 @@ use std::{
     },
 };
 
+use encoding_rs::WINDOWS_1252;
 use jinke_resolution::batch::parallel;
 use jinke_types::Failure;
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 
 use super::{
-    encoding::Evidence,
+    encoding::{Evidence, Reading},
     input::failure,
     odd::{Odd, Oddities},
     open::{Opened, Place, left_open, line_of},
@@ -222,7 +223,7 @@ impl<'a> Rows<'a> {
 /// How a file is read.
 struct Job<'a, P> {
     path: &'a Path,
-    utf8: bool,
+    reading: Reading,
     is_marked: bool,
     delimiter: u8,
     width: usize,
@@ -243,11 +244,16 @@ struct Taken<T> {
 impl<P: Sync> Job<'_, P> {
     /// The rows of a piece; none when the file is not UTF-8 and was read as that.
     fn take<T>(&self, piece: &Piece, take: impl Fn(&P, &mut Rows<'_>) -> T) -> Option<Taken<T>> {
-        let (evidence, text) = if self.utf8 {
-            let text = simdutf8::basic::from_utf8(&piece.bytes).ok()?;
-            (Evidence::default(), Some(Cow::Borrowed(text)))
-        } else {
-            Evidence::of(&piece.bytes, piece.offset)
+        let (evidence, text) = match self.reading {
+            Reading::Utf8 => {
+                let text = simdutf8::basic::from_utf8(&piece.bytes).ok()?;
+                (Evidence::default(), Some(Cow::Borrowed(text)))
+            }
+            Reading::Gb => Evidence::of(&piece.bytes, piece.offset),
+            Reading::Western => {
+                let text = WINDOWS_1252.decode_without_bom_handling(&piece.bytes).0;
+                (Evidence::default(), Some(text))
+            }
         };
         let mut out = Taken {
             file: piece.file,
@@ -273,14 +279,15 @@ impl<P: Sync> Job<'_, P> {
         Some(out)
     }
 
-    /// All of a file, once all its pieces were looked at, with notes about it.
-    fn all<T>(self, pieces: Vec<Taken<T>>) -> Result<Whole<P, T>, Failure> {
+    /// All of a file, once all its pieces were looked at, with notes about it; none when it is
+    /// another encoding than it was read as.
+    fn all<T>(self, pieces: Vec<Taken<T>>) -> Result<Option<Whole<P, T>>, Failure> {
         let path = self.path;
         let invalid = |message: String| failure(path, "INPUT_INVALID", message);
-        if !self.utf8 {
+        if self.reading == Reading::Gb {
             let mut evidence = Evidence::default();
             pieces.iter().for_each(|p| evidence.add(&p.evidence));
-            evidence.decide(self.is_marked).map_err(|r| {
+            let found = evidence.decide(self.is_marked).map_err(|r| {
                 let line = line_of(path, Place::at(r.at));
                 invalid(format!(
                     "{}, the first in line {line}, byte {} of the file; save it as UTF-8 or GBK",
@@ -288,6 +295,9 @@ impl<P: Sync> Job<'_, P> {
                     r.at + 1
                 ))
             })?;
+            if found == Reading::Western {
+                return Ok(None);
+            }
         }
         let plan = self.plan?;
         let (mut taken, mut odd) = (Vec::new(), Oddities::default());
@@ -299,7 +309,12 @@ impl<P: Sync> Job<'_, P> {
             taken.extend(piece.taken);
         }
         let line = |place| format!("line {}", line_of(path, place));
-        Ok((plan, taken, odd.notes(path, line)))
+        let mut notes = odd.notes(path, line);
+        if self.reading == Reading::Western {
+            let note = "read as Windows-1252 (Latin-1), as it is neither UTF-8 nor GBK";
+            notes.push(format!("{}: {note}", path.display()));
+        }
+        Ok(Some((plan, taken, notes)))
     }
 }
 
@@ -322,31 +337,35 @@ pub fn read<P: Sync + Send, T: Send>(
     take: impl Fn(&P, &mut Rows<'_>) -> T + Sync,
 ) -> Result<Read<P, T>, Failure> {
     let mut out: Vec<Option<Whole<P, T>>> = paths.iter().map(|_| None).collect();
-    let mut todo: Vec<(usize, bool)> = (0..paths.len()).map(|i| (i, true)).collect();
+    let mut todo: Vec<(usize, Reading)> = (0..paths.len()).map(|i| (i, Reading::Utf8)).collect();
     while !todo.is_empty() {
         let (mut jobs, mut cutters) = (Vec::new(), Vec::new());
-        for (i, utf8) in &todo {
+        for (i, reading) in &todo {
             let path = paths[*i];
             let Opened {
                 file,
-                utf8,
+                reading,
                 mark,
                 delimiter,
                 header,
-            } = Opened::new(path, *utf8)?;
+            } = Opened::new(path, *reading)?;
             let plan = plan(path, &header);
-            if utf8 && let Err(e) = plan {
+            if reading != Reading::Gb
+                && let Err(e) = plan
+            {
                 return Err(e);
             }
             jobs.push(Job {
                 path,
-                utf8,
+                reading,
                 is_marked: mark > 0,
                 delimiter,
                 width: header.len(),
                 plan,
             });
-            cutters.push(Cutter::new(file, delimiter, utf8, mark));
+            // In the other encodings a delimiter is never half a character.
+            let is_plain = reading != Reading::Gb;
+            cutters.push(Cutter::new(file, delimiter, is_plain, mark));
         }
         let wrong: Vec<AtomicBool> = todo.iter().map(|_| AtomicBool::new(false)).collect();
         let queue = Mutex::new(Queue::new(cutters));
@@ -380,11 +399,16 @@ pub fn read<P: Sync + Send, T: Send>(
         for (n, (job, pieces)) in jobs.into_iter().zip(pieces).enumerate() {
             let i = todo[n].0;
             if wrong[n].load(Ordering::Relaxed) {
-                again.push((i, false));
+                again.push((i, Reading::Gb));
                 continue;
             }
             match failed.remove(&n) {
-                None => out[i] = Some(job.all(pieces)?),
+                None => {
+                    out[i] = job.all(pieces)?;
+                    if out[i].is_none() {
+                        again.push((i, Reading::Western));
+                    }
+                }
                 Some(CutError::Unreadable(e)) => {
                     return Err(failure(job.path, "INPUT_UNREADABLE", e));
                 }
