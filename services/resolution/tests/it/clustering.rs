@@ -18,15 +18,15 @@ const OVERRIDING: JudgementKind = JudgementKind::Positive {
     overrides_exclusivity: true,
 };
 
-struct World {
-    keys: Vec<RecordKey>,
+pub struct World {
+    pub keys: Vec<RecordKey>,
     std: Vec<Standardized>,
-    rules: RuleSet,
+    pub rules: RuleSet,
 }
 
 impl World {
     /// One record per entry, holding that credit code or none.
-    fn new(codes: &[Option<usize>]) -> Self {
+    pub fn new(codes: &[Option<usize>]) -> Self {
         let rules = RuleSet::organization();
         let of = |c: &Option<usize>| {
             c.map(|i| Value::identifier("uscc", USCC[i]))
@@ -44,18 +44,18 @@ impl World {
             rules,
         }
     }
-    fn nodes(&self) -> Vec<Node<'_>> {
+    pub fn nodes(&self) -> Vec<Node<'_>> {
         self.keys
             .iter()
             .zip(&self.std)
             .map(|(key, std)| Node { key, std })
             .collect()
     }
-    fn run(&self, edges: &[Edge], judgements: &[Judgement]) -> Clustering {
+    pub fn run(&self, edges: &[Edge], judgements: &[Judgement]) -> Clustering {
         cluster(&self.nodes(), edges, judgements, &self.rules)
     }
     /// An edge `above` milli-bits over the merge threshold.
-    fn edge(&self, a: usize, b: usize, above: i32) -> Edge {
+    pub fn edge(&self, a: usize, b: usize, above: i32) -> Edge {
         Edge {
             a,
             b,
@@ -64,7 +64,7 @@ impl World {
     }
 }
 
-fn judge(id: &str, kind: JudgementKind, left: &[usize], right: &[usize]) -> Judgement {
+pub fn judge(id: &str, kind: JudgementKind, left: &[usize], right: &[usize]) -> Judgement {
     let keys = |list: &[usize]| {
         list.iter()
             .map(|i| RecordKey::new("s", format!("{i:02}")))
@@ -275,13 +275,13 @@ fn what_people_joined_makes_no_bridge_weak() {
     }
 }
 
-type Case = (
+pub type Case = (
     Vec<Option<usize>>,
     Vec<(usize, usize, i32)>,
     Vec<(u8, Vec<usize>, Vec<usize>)>,
 );
 
-fn cases() -> impl Strategy<Value = Case> {
+pub fn cases() -> impl Strategy<Value = Case> {
     let n = 9_usize;
     (
         prop::collection::vec(prop::option::weighted(0.4, 0..3_usize), n),
@@ -297,7 +297,7 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-fn build(case: &Case) -> (World, Vec<Edge>, Vec<Judgement>) {
+pub fn build(case: &Case) -> (World, Vec<Edge>, Vec<Judgement>) {
     let w = World::new(&case.0);
     let edges = case.1.iter().map(|&(a, b, s)| w.edge(a, b, s)).collect();
     let kinds = [
@@ -366,62 +366,6 @@ proptest! {
                 let told = c.suspended.iter().any(|o| o.judgement == format!("j{i}"));
                 prop_assert!(told || together.len() == 1);
             }
-        }
-    }
-
-    #[test]
-    fn what_would_split_a_cluster_splits_it(case in cases(), coarse in any::<bool>()) {
-        let (w, mut edges, judgements) = build(&case);
-        if coarse {
-            // Many links have one score.
-            edges.iter_mut().for_each(|e| e.score = w.rules.thresholds.merge - (e.score % 3) * 1_000);
-        }
-        let c = w.run(&edges, &judgements);
-        for (n, members) in c.clusters.iter().enumerate() {
-            let e = explain_cluster(&w.nodes(), &edges, &c, n, &w.rules);
-            prop_assert_eq!(e.links.len() + 1, members.len());
-            let scored = e.links.iter().any(|l| matches!(l.cause, Cause::Score(_)));
-            prop_assert_eq!(e.weakest.is_some(), scored);
-            let [left, right] = &e.sides;
-            if !scored {
-                prop_assert!(left.is_empty() && right.is_empty() && e.holding.is_empty());
-                continue;
-            }
-            prop_assert!(!left.is_empty() && !right.is_empty());
-            prop_assert_eq!(left.len() + right.len(), members.len());
-            let lowest = e.links.iter().filter_map(|l| match l.cause {
-                Cause::Score(s) => Some(s),
-                Cause::Judgement(_) => None,
-            }).min();
-            let weakest = e.weakest.clone().expect("a link");
-            prop_assert_eq!(lowest.map(Cause::Score), Some(weakest.cause.clone()));
-            let ends = BTreeSet::from([weakest.a, weakest.b]);
-            prop_assert!(e.holding.iter().any(|h| BTreeSet::from([h.a, h.b]) == ends));
-            // The records of the cluster by themselves.
-            let own = |e: &&Edge| members.contains(&e.a) && members.contains(&e.b);
-            let inner: Vec<Edge> = edges.iter().filter(own).copied().collect();
-            let of = |edges: &[Edge], judgements: &[Judgement]| -> Vec<Vec<usize>> {
-                let all = w.run(edges, judgements).clusters;
-                all.into_iter().filter(|c| c.iter().any(|m| members.contains(m))).collect()
-            };
-            let mut parted = [left.clone(), right.clone()];
-            parted.sort();
-            let between = |e: &Edge| left.contains(&e.a) != left.contains(&e.b);
-            let without: Vec<Edge> = inner.iter().filter(|e| !between(e)).copied().collect();
-            prop_assert_eq!(&of(&without, &judgements)[..], &parted[..]);
-            // It is enough that they fall below the merge threshold.
-            let fallen: Vec<Edge> = inner.iter().map(|e| Edge {
-                score: if between(e) { e.score.min(w.rules.thresholds.merge - 1) } else { e.score },
-                ..*e
-            }).collect();
-            prop_assert_eq!(&of(&fallen, &judgements)[..], &parted[..]);
-            // A judgement parts them whoever else is there.
-            let told: Vec<Judgement> = judgements.iter().cloned()
-                .chain([judge("parting", JudgementKind::Negative, left, right)]).collect();
-            let all = w.run(&edges, &told).clusters;
-            let some = |c: &[usize], side: &[usize]| c.iter().any(|m| side.contains(m));
-            prop_assert!(!all.iter().any(|c| some(c, left) && some(c, right)));
-            prop_assert_eq!(&of(&inner, &told)[..], &parted[..]);
         }
     }
 
