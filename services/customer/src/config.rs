@@ -152,11 +152,12 @@ impl CustomerConfig {
     }
 
     /// Limits of the engine.
-    pub const fn engine(&self) -> EngineConfig {
+    pub fn engine(&self) -> EngineConfig {
         EngineConfig {
             cached_records: self.engine.cached_records,
             group_records: self.engine.group_records,
             queued_calls: self.engine.queued_calls,
+            ..EngineConfig::default()
         }
     }
 

@@ -1,6 +1,7 @@
 //! The words of this service, free of SQL and of the wire format.
 
 mod codes;
+mod cohesion;
 
 use jinke_types::{Code, Failure, PartyKind, RecordKey, Timestamp, Value};
 
@@ -8,6 +9,7 @@ pub use codes::{
     RecordType, interaction_code, key_from_text, key_text, kind_code, kind_from_code,
     transaction_code, transaction_from_code,
 };
+pub use cohesion::{Cohesion, Shown, WeighedPair};
 
 /// Most records that one ingest call may bring.
 pub const MAX_BATCH: usize = 1_000;

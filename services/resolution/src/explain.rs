@@ -1,5 +1,7 @@
 //! Explaining a score and a cluster.
 
+use std::collections::BTreeMap;
+
 use jinke_types::PartyKind;
 
 use crate::{
@@ -135,21 +137,29 @@ fn shown(std: &Standardized, comparison: &str) -> String {
 pub struct ClusterExplanation {
     /// The tree of links, strongest first, judgements before scores.
     pub links: Vec<Link>,
-    /// The link with the least score; none when all are judgements.
+    /// The link that was made last, which is one with the least score; none when all are
+    /// judgements.
     pub weakest: Option<Link>,
     /// Ids of the positive judgements that hold it.
     pub judgements: Vec<String>,
-    /// Compared pairs inside the cluster at or above the review threshold.
+    /// Compared pairs inside the cluster at or above the review threshold, the best first.
     pub supporting: Vec<Edge>,
-    /// What would split it: the two sides that remain without the weakest link. Empty when there
-    /// is none.
+    /// What would split it: the two sides that remain without the weakest link, each by key. Empty
+    /// when there is none.
     pub sides: [Vec<usize>; 2],
-    /// The supporting pairs between the sides: the split needs all of them to fall below the
-    /// merge threshold, or a negative judgement on the two sides.
+    /// The supporting pairs between the sides. The sides part when all of them fall below the
+    /// merge threshold, or when a negative judgement names the two sides; fewer may be enough
+    /// where what remains is a weak bridge.
     pub holding: Vec<Edge>,
 }
 
 /// Explains the cluster at index `index` of `clustering`; empty when there is none.
+///
+/// That the sides part, and that each of them stays whole, holds for the records of the cluster by
+/// themselves, because the weakest link is the last: all that was joined before it is the two
+/// sides, and would be joined again. Under a negative judgement they part whoever else is there.
+/// Without the pairs of `holding` a third cluster, of which one side would then be part, could in
+/// rare cases bring them together again.
 pub fn explain_cluster(
     nodes: &[Node<'_>],
     edges: &[Edge],
@@ -160,7 +170,9 @@ pub fn explain_cluster(
     let Some(members) = clustering.clusters.get(index) else {
         return ClusterExplanation::default();
     };
-    let inside = |a: usize, b: usize| members.contains(&a) && members.contains(&b);
+    let mut member = vec![false; nodes.len()];
+    members.iter().for_each(|&m| member[m] = true);
+    let inside = |a: usize, b: usize| member[a] && member[b];
     // Clustering lists links from the strongest to the weakest already.
     let links: Vec<Link> = clustering
         .links
@@ -168,18 +180,11 @@ pub fn explain_cluster(
         .filter(|l| inside(l.a, l.b))
         .cloned()
         .collect();
-    let score = |l: &&Link| {
-        if let Cause::Score(s) = l.cause {
-            Some(s)
-        } else {
-            None
-        }
-    };
-    let weakest = links
+    // Of several with the least score too it must be the last: only then are the sides what stood
+    // before it.
+    let last = links
         .iter()
-        .filter(|l| score(l).is_some())
-        .min_by_key(score)
-        .cloned();
+        .rposition(|l| matches!(l.cause, Cause::Score(_)));
     let mut judgements: Vec<String> = links
         .iter()
         .filter_map(|l| {
@@ -192,62 +197,59 @@ pub fn explain_cluster(
         .collect();
     judgements.sort();
     judgements.dedup();
-    let mut supporting: Vec<Edge> = edges
-        .iter()
-        .filter(|e| e.score >= rules.thresholds.review && e.a != e.b && inside(e.a, e.b))
-        .map(|e| {
-            if nodes[e.a].key <= nodes[e.b].key {
-                *e
-            } else {
-                Edge {
-                    a: e.b,
-                    b: e.a,
-                    score: e.score,
-                }
-            }
-        })
+    let mut best: BTreeMap<(usize, usize), i32> = BTreeMap::new();
+    let related = edges.iter().filter(|e| e.a != e.b && inside(e.a, e.b));
+    for e in related.filter(|e| e.score >= rules.thresholds.review) {
+        let ordered = nodes[e.a].key <= nodes[e.b].key;
+        let pair = if ordered { (e.a, e.b) } else { (e.b, e.a) };
+        let score = best.entry(pair).or_insert(e.score);
+        *score = e.score.max(*score);
+    }
+    let mut supporting: Vec<Edge> = best
+        .into_iter()
+        .map(|((a, b), score)| Edge { a, b, score })
         .collect();
     supporting.sort_by(|x, y| {
         y.score
             .cmp(&x.score)
             .then_with(|| (nodes[x.a].key, nodes[x.b].key).cmp(&(nodes[y.a].key, nodes[y.b].key)))
     });
-    supporting.dedup();
-    let sides = weakest
-        .as_ref()
-        .map_or_else(Default::default, |w| sides(members, &links, w));
-    let on = |x: usize| sides[0].contains(&x);
-    let holding: Vec<Edge> = supporting
-        .iter()
-        .copied()
-        .filter(|e| !sides[0].is_empty() && on(e.a) != on(e.b))
-        .collect();
+    let mut sides = <[Vec<usize>; 2]>::default();
+    let mut holding = Vec::new();
+    if let Some(last) = last {
+        let near = near(&links, last, nodes.len());
+        let (left, right) = members.iter().partition(|m| near[**m]);
+        sides = [left, right];
+        let between = supporting.iter().filter(|e| near[e.a] != near[e.b]);
+        holding = between.copied().collect();
+    }
     ClusterExplanation {
+        weakest: last.map(|l| links[l].clone()),
         sides,
         holding,
         links,
-        weakest,
         judgements,
         supporting,
     }
 }
 
-/// The members on each side of a link of the tree.
-fn sides(members: &[usize], links: &[Link], cut: &Link) -> [Vec<usize>; 2] {
-    let mut near = std::collections::BTreeSet::from([cut.a]);
-    let mut todo = vec![cut.a];
+/// Which nodes hang together with one end of a link of the tree, without it.
+fn near(links: &[Link], cut: usize, nodes: usize) -> Vec<bool> {
+    let mut next: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    for (_, l) in links.iter().enumerate().filter(|(i, _)| *i != cut) {
+        next[l.a].push(l.b);
+        next[l.b].push(l.a);
+    }
+    let mut near = vec![false; nodes];
+    near[links[cut].a] = true;
+    let mut todo = vec![links[cut].a];
     while let Some(x) = todo.pop() {
-        for l in links.iter().filter(|l| *l != cut) {
-            let next = match x {
-                x if x == l.a => l.b,
-                x if x == l.b => l.a,
-                _ => continue,
-            };
-            if near.insert(next) {
-                todo.push(next);
+        for &n in &next[x] {
+            if !near[n] {
+                near[n] = true;
+                todo.push(n);
             }
         }
     }
-    let (left, right) = members.iter().partition(|m| near.contains(m));
-    [left, right]
+    near
 }

@@ -138,6 +138,8 @@ impl Masked for pb::GetCustomerLineageResponse {
         }
         self.attributes.retain(|a| !a.candidates.is_empty());
         self.links.mask(mask);
+        // The scores of `cohesion` are of the comparisons shown already: here no comparison is
+        // listed of which a sum could be made.
     }
 }
 

@@ -13,10 +13,11 @@ use super::{
     value::{record_key_out, value_out},
 };
 use crate::{
-    access::Viewer,
+    access::{Viewer, shows_comparison},
     domain::{
-        ChangeKind, CustomerView, Decision, GoldenEntry, IngestResult, JudgementView, MemberRecord,
-        Outcome, PairExplanation, RecordView, ReviewReason, ReviewView, RevisionView, Source, etag,
+        ChangeKind, Cohesion, CustomerView, Decision, GoldenEntry, IngestResult, JudgementView,
+        MemberRecord, Outcome, PairExplanation, RecordView, ReviewReason, ReviewView, RevisionView,
+        Shown, Source, WeighedPair, etag,
     },
 };
 use jinke_types::{Completeness, PartyKind};
@@ -277,6 +278,35 @@ pub fn explanation(e: &PairExplanation, rules: &jinke_resolution::Rules) -> pb::
         rule_set_version: rules.version().to_owned(),
         same_customer: e.same_customer,
         party_kind: party_kind_out(e.kind).into(),
+    }
+}
+
+/// What would split a customer. A score tells whether values are equal, so each is summed over the
+/// comparisons whose values the viewer may see.
+pub fn cohesion(c: &Cohesion, kind: PartyKind, viewer: &Viewer) -> pb::ClusterCohesion {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let pair = |p: &WeighedPair| {
+        let shown = p.weights.iter();
+        let shown = shown.filter(|(name, _)| shows_comparison(&viewer.mask, name, kind));
+        pb::cluster_cohesion::Pair {
+            left: Some(record_key_out(&p.left)),
+            right: Some(record_key_out(&p.right)),
+            score: shown.map(|(_, weight)| weight).sum(),
+        }
+    };
+    let side = |s: &Shown<RecordKey>| pb::cluster_cohesion::Side {
+        records: s.first.iter().map(record_key_out).collect(),
+        omitted: count(s.omitted),
+    };
+    let judgements = c.judgements.first.iter();
+    pb::ClusterCohesion {
+        records: count(c.records),
+        weakest: c.weakest.as_ref().map(pair),
+        sides: c.sides.iter().map(side).collect(),
+        holding: c.holding.first.iter().map(pair).collect(),
+        omitted_holding: count(c.holding.omitted),
+        judgements: judgements.map(|id| format!("judgements/{id}")).collect(),
+        omitted_judgements: count(c.judgements.omitted),
     }
 }
 

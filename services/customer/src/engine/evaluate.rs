@@ -1,22 +1,15 @@
 //! Measuring a rule set against what stewards judged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jinke_resolution::{RuleSet, score};
+use jinke_resolution::{LevelHit, RuleSet, compare};
 use jinke_types::{Failure, RecordKey};
 
-use super::{Engine, rebuild::Progress};
-use crate::{
-    domain::{Decision, damaged, key_text},
-    store::{judgements, records},
-};
+use super::{Engine, judged, rebuild::Progress};
+use crate::domain::damaged;
 
-/// Most judged pairs that are looked at, the newest judgements first.
-const MOST: usize = 200_000;
 /// Mistakes that are listed.
 const LISTED: usize = 100;
-/// Records per step.
-const STEP: usize = 1_000;
 
 /// Hits of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +35,21 @@ impl Share {
     }
 }
 
+/// How a rule set and a person differ on a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MistakeKind {
+    /// Judged different, and it reaches the merge threshold.
+    WronglyMerged,
+    /// Judged one, and it stays below the review threshold: nobody is asked.
+    Missed,
+    /// Judged one, and it is between the thresholds: a person is asked.
+    LeftToReview,
+}
+
+/// What spoke loudest against the person: comparison and level. Nothing when no level did, and the
+/// evidence was only too little.
+pub type Decisive = Option<(String, String)>;
+
 /// A judged pair on which the rule set and the person differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -53,6 +61,10 @@ pub struct Mistake {
     pub score: i32,
     /// The person said they are one.
     pub same: bool,
+    /// In which way.
+    pub kind: MistakeKind,
+    /// By what.
+    pub decisive: Decisive,
 }
 
 /// How a rule set does on judged pairs.
@@ -68,112 +80,185 @@ pub struct Evaluation {
     pub judged: i64,
     /// Those whose records are present.
     pub present: i64,
-    /// The clearest first.
+    /// All mistakes, by kind and by what decided them.
+    pub kinds: BTreeMap<(MistakeKind, Decisive), i64>,
+    /// Examples of every kind, the clearest first.
     pub mistakes: Vec<Mistake>,
 }
 
 impl Engine {
-    /// Scores the pairs that stewards judged with a rule set.
-    pub async fn evaluate(&self, rule_set: i64, progress: Progress) -> Result<Evaluation, Failure> {
+    /// Scores the pairs that stewards judged with a rule set. What the `hidden` comparisons found
+    /// is not told.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a rule set that is not there; `RULE_SET_KEYS`.
+    pub async fn evaluate(
+        &self,
+        rule_set: i64,
+        hidden: &[String],
+        progress: Progress,
+    ) -> Result<Evaluation, Failure> {
         let core = &self.core;
         let row = self.rule_set(rule_set).await?.0;
         let set = RuleSet::parse(&row.text).map_err(|_| damaged("rule set"))?;
         core.check_keys(&set)?;
         let mut reader = core.db.snapshot().await?;
         let conn = &mut *reader;
-        let mut pairs: BTreeMap<(String, String), bool> = BTreeMap::new();
-        for j in judgements::all_in_force(conn).await?.iter().rev() {
-            let same = match j.decision {
-                Decision::Positive => true,
-                Decision::Negative => false,
-                Decision::Unsure => continue,
-            };
-            for (l, r) in j
-                .left
-                .iter()
-                .flat_map(|l| j.right.iter().map(move |r| (l, r)))
-            {
-                if pairs.len() < MOST {
-                    let (l, r) = (key_text(l), key_text(r));
-                    pairs
-                        .entry((l.clone().min(r.clone()), l.max(r)))
-                        .or_insert(same);
-                }
-            }
-        }
+        let list = judged::pairs(conn).await?;
         let mut out = Evaluation {
-            judged: i64::try_from(pairs.len()).unwrap_or(0),
+            judged: i64::try_from(list.len()).unwrap_or(0),
             ..Evaluation::default()
         };
-        let list: Vec<((String, String), bool)> = pairs.into_iter().collect();
         let mut done = 0;
-        for chunk in list.chunks(STEP) {
-            let names: BTreeSet<&String> = chunk.iter().flat_map(|p| [&p.0.0, &p.0.1]).collect();
-            let names = names.into_iter().cloned().collect();
-            let rows = records::parties_by_key(conn, names).await?;
-            let nos: Vec<i64> = rows.iter().map(|r| r.no).collect();
-            let by_name: BTreeMap<String, i64> =
-                rows.iter().map(|r| (key_text(&r.key), r.no)).collect();
-            let found = core.indexed(conn, &nos).await?;
+        for chunk in list.chunks(judged::STEP) {
+            let found = core.judged_records(conn, chunk).await?;
             let all: Vec<_> = found.values().map(|f| &*f.1).collect();
             let generic = core.generic_texts(conn, &all).await?;
             for ((left, right), same) in chunk {
-                let of = |name: &String| found.get(by_name.get(name)?);
-                let (Some(a), Some(b)) = (of(left), of(right)) else {
+                let (Some(a), Some(b)) = (found.get(left), found.get(right)) else {
                     continue;
                 };
                 if a.1.std.kind() != set.kind || b.1.std.kind() != set.kind {
                     continue;
                 }
-                let score = score(&a.1.std.rated(&set), &b.1.std.rated(&set), &generic, &set);
-                let mistake = Mistake {
+                let seen = compare(&a.1.std.rated(&set), &b.1.std.rated(&set), &generic, &set);
+                let Some(kind) = out.count(seen.score, *same, &set) else {
+                    continue;
+                };
+                let decisive = decisive(&seen.levels, *same, &set, hidden);
+                *out.kinds.entry((kind, decisive.clone())).or_default() += 1;
+                out.mistakes.push(Mistake {
                     left: a.0.key.clone(),
                     right: b.0.key.clone(),
-                    score,
+                    score: seen.score,
                     same: *same,
-                };
-                out.count(mistake, &set);
+                    kind,
+                    decisive,
+                });
             }
             done += i64::try_from(chunk.len()).unwrap_or(0);
             progress(done, out.judged).await?;
         }
-        let merge = set.thresholds.merge;
-        out.mistakes.sort_by_key(|m| {
-            (
-                std::cmp::Reverse((m.score - merge).abs()),
-                m.left.clone(),
-                m.right.clone(),
-            )
-        });
-        out.mistakes.truncate(LISTED);
+        out.mistakes = listed(out.mistakes, set.thresholds.merge, LISTED);
         Ok(out)
     }
 }
 
 impl Evaluation {
-    fn count(&mut self, pair: Mistake, set: &RuleSet) {
+    /// Counts a pair; the kind of mistake when it is one.
+    fn count(&mut self, score: i32, same: bool, set: &RuleSet) -> Option<MistakeKind> {
         self.present += 1;
-        let merges = pair.score >= set.thresholds.merge;
-        let reviews = pair.score >= set.thresholds.review;
+        let merges = score >= set.thresholds.merge;
+        let reviews = score >= set.thresholds.review;
         if merges {
             self.precision.of += 1;
-            self.precision.hits += i64::from(pair.same);
+            self.precision.hits += i64::from(same);
         }
-        if pair.same {
+        if same {
             self.recall.of += 1;
             self.recall.hits += i64::from(merges);
             self.review_recall.of += 1;
             self.review_recall.hits += i64::from(reviews);
         }
-        if merges != pair.same {
-            self.mistakes.push(pair);
+        match (same, merges, reviews) {
+            (false, true, _) => Some(MistakeKind::WronglyMerged),
+            (true, false, true) => Some(MistakeKind::LeftToReview),
+            (true, false, false) => Some(MistakeKind::Missed),
+            _ => None,
         }
     }
 }
 
+/// The level with the greatest weight against what the person said, the first of equal ones.
+fn decisive(levels: &[LevelHit], same: bool, set: &RuleSet, hidden: &[String]) -> Decisive {
+    let against = |hit: &&LevelHit| if same { -hit.weight } else { hit.weight };
+    let name = |hit: &LevelHit| {
+        let comparison = set.comparisons.get(usize::from(hit.comparison))?;
+        let level = comparison.levels.get(usize::from(hit.level))?;
+        Some((comparison.name.clone(), level.name.clone()))
+    };
+    let shown = |hit: &&LevelHit| name(hit).is_some_and(|(c, _)| !hidden.contains(&c));
+    levels
+        .iter()
+        .filter(|hit| against(hit) > 0)
+        .filter(shown)
+        .min_by_key(|hit| (std::cmp::Reverse(against(hit)), hit.comparison))
+        .and_then(name)
+}
+
+/// The clearest mistakes of each kind in turn, so that a frequent kind leaves room for a rare one;
+/// then all of them, the clearest first.
+fn listed(mut all: Vec<Mistake>, merge: i32, most: usize) -> Vec<Mistake> {
+    let order = |m: &Mistake| {
+        let clear = std::cmp::Reverse((m.score - merge).abs());
+        (clear, m.left.clone(), m.right.clone())
+    };
+    all.sort_by_cached_key(order);
+    let mut seen: BTreeMap<(MistakeKind, Decisive), usize> = BTreeMap::new();
+    let mut ranked: Vec<(usize, Mistake)> = all
+        .into_iter()
+        .map(|m| {
+            let rank = seen.entry((m.kind, m.decisive.clone())).or_default();
+            *rank += 1;
+            (*rank, m)
+        })
+        .collect();
+    ranked.sort_by_key(|r| r.0);
+    ranked.truncate(most);
+    let mut out: Vec<Mistake> = ranked.into_iter().map(|r| r.1).collect();
+    out.sort_by_cached_key(order);
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Share;
+    use super::*;
+
+    #[test]
+    fn every_kind_of_mistake_is_listed() {
+        let mistake = |id: usize, kind, decisive: &str| Mistake {
+            left: RecordKey::new("erp", format!("{id:02}")),
+            right: RecordKey::new("crm", "x"),
+            score: -1_000 * i32::try_from(20 - id).unwrap(),
+            same: true,
+            kind,
+            decisive: (!decisive.is_empty()).then(|| (decisive.to_owned(), "else".to_owned())),
+        };
+        let mut all: Vec<Mistake> = (0..10)
+            .map(|id| mistake(id, MistakeKind::Missed, "name"))
+            .collect();
+        all.push(mistake(18, MistakeKind::LeftToReview, ""));
+        all.push(mistake(19, MistakeKind::LeftToReview, "phone"));
+        let ids = |list: Vec<Mistake>| -> Vec<String> {
+            list.into_iter().map(|m| m.left.external_id).collect()
+        };
+        all.reverse();
+        assert_eq!(ids(listed(all.clone(), 0, 4)), ["00", "01", "18", "19"]);
+        assert_eq!(listed(all, 0, 100).len(), 12);
+    }
+
+    #[test]
+    fn what_speaks_loudest_against_the_person_decides() {
+        let set = RuleSet::organization();
+        let hit = |comparison: u8, weight: i32| LevelHit {
+            comparison,
+            level: 1,
+            weight,
+            adjustment: 0,
+        };
+        let name = |c: usize| {
+            Some((
+                set.comparisons[c].name.clone(),
+                set.comparisons[c].levels[1].name.clone(),
+            ))
+        };
+        let levels = [hit(0, 9_000), hit(1, -4_000), hit(2, 9_000), hit(3, -1_000)];
+        assert_eq!(decisive(&levels, true, &set, &[]), name(1));
+        assert_eq!(decisive(&levels, false, &set, &[]), name(0));
+        let hidden = [set.comparisons[0].name.clone()];
+        assert_eq!(decisive(&levels, false, &set, &hidden), name(2));
+        assert_eq!(decisive(&levels[..1], true, &set, &[]), None);
+    }
 
     #[test]
     fn intervals_are_wilsons() {

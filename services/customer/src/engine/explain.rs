@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use jinke_resolution::{Cause, Edge, Node, cluster, explain_pair};
+use jinke_resolution::{
+    Cause, Clustering, Edge, Generic, Node, RuleSet, cluster, explain_cluster, explain_pair,
+};
 use jinke_store::Conn;
 use jinke_types::{Failure, PartyKind, RecordKey, RowScope, Value};
 
@@ -16,7 +18,7 @@ use super::{
     resolve::views::{self, Ask, Origin},
 };
 use crate::{
-    domain::{MatchCandidate, PairExplanation, key_text},
+    domain::{Cohesion, MatchCandidate, PairExplanation, Shown, WeighedPair, key_text},
     store::{
         customers,
         judgements::{self, JudgementRow},
@@ -84,6 +86,54 @@ fn conflicting_scheme(a: &Indexed, b: &Indexed, exclusive: &[String]) -> String 
     String::new()
 }
 
+/// What would split these records. Of several clusters, which records that are not among them join
+/// to one, there is nothing to split.
+fn cohesion(
+    nodes: &[Node<'_>],
+    edges: &[Edge],
+    clustering: &Clustering,
+    (rules, generic): (&RuleSet, &dyn Generic),
+) -> Cohesion {
+    let of_links = clustering.links.iter();
+    let judgements: BTreeSet<i64> = of_links
+        .filter_map(|link| match &link.cause {
+            Cause::Judgement(id) => id.parse().ok(),
+            Cause::Score(_) => None,
+        })
+        .collect();
+    let mut out = Cohesion {
+        records: nodes.len(),
+        judgements: Shown::of(judgements.into_iter()),
+        ..Cohesion::default()
+    };
+    if clustering.clusters.len() != 1 {
+        return out;
+    }
+    let found = explain_cluster(nodes, edges, clustering, 0, rules);
+    let name = |n: usize| nodes[n].key.clone();
+    let pair = |(a, b): (usize, usize)| WeighedPair {
+        left: name(a),
+        right: name(b),
+        weights: explain_pair(nodes[a].std, nodes[b].std, generic, rules)
+            .into_iter()
+            .map(|step| (step.comparison, step.weight))
+            .collect(),
+    };
+    if let Some(link) = &found.weakest {
+        out.weakest = Some(pair((link.a, link.b)));
+        out.sides = found
+            .sides
+            .map(|s| Shown::of(s.into_iter().map(name)))
+            .into();
+    }
+    let Shown { first, omitted } = Shown::of(found.holding.into_iter());
+    out.holding = Shown {
+        first: first.iter().map(|e| pair((e.a, e.b))).collect(),
+        omitted,
+    };
+    out
+}
+
 impl Engine {
     /// Why two party records are held to be one, or not. `NOT_FOUND` for a record that is not
     /// there, not visible or not a party; `KIND_MISMATCH` (INVALID_ARGUMENT) for two kinds.
@@ -123,16 +173,27 @@ impl Engine {
         core.pair(conn, (&a.0, &a.1), (&b.0, &b.1)).await
     }
 
-    /// The tree of links that holds a customer together, strongest first, of the records the
-    /// caller sees; at most 200.
-    pub async fn links(&self, id: i64, scope: &RowScope) -> Result<Vec<PairExplanation>, Failure> {
+    /// What holds a customer together, over the records the caller sees: the tree of links,
+    /// strongest first and at most 200, and what would split it.
+    ///
+    /// The records that the caller does not see are left out before anything is computed, so that
+    /// nothing tells of them.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is no such customer, or the caller sees none of its records.
+    pub async fn links(
+        &self,
+        id: i64,
+        scope: &RowScope,
+    ) -> Result<(Vec<PairExplanation>, Cohesion), Failure> {
         let core = &self.core;
         let missing = || Failure::not_found(format!("customers/{id}"));
         let mut reader = core.db.snapshot().await?;
         let conn = &mut *reader;
         let known = sources::all(conn).await?;
         let live = customers::resolve(conn, id).await?.ok_or_else(missing)?;
-        let members = records::members(conn, &[live]).await?;
+        let mut members = records::members(conn, &[live]).await?;
+        members.retain(|m| sees(scope, &known, &m.key));
         let nos: Vec<i64> = members.iter().map(|m| m.no).collect();
         let active = core.active(conn).await?;
         let mut loaded = core.indexed(conn, &nos).await?;
@@ -161,7 +222,9 @@ impl Engine {
             .values()
             .map(JudgementRow::judgement)
             .collect();
-        let links = {
+        let all: Vec<&Indexed> = list.iter().map(|l| &*l.1).collect();
+        let generic = core.generic_texts(conn, &all).await?;
+        let (links, cohesion) = {
             let nodes: Vec<Node<'_>> = list
                 .iter()
                 .map(|l| Node {
@@ -169,14 +232,14 @@ impl Engine {
                     std: &l.1.std,
                 })
                 .collect();
-            cluster(&nodes, &edges, &judged, active.of(kind)).links
+            let rules = active.of(kind);
+            let clustering = cluster(&nodes, &edges, &judged, rules);
+            let cohesion = cohesion(&nodes, &edges, &clustering, (rules, &generic));
+            (clustering.links, cohesion)
         };
         let mut out = Vec::new();
         for link in links.iter().take(MAX_LINKS) {
             let (a, b) = (list[link.a], list[link.b]);
-            if !sees(scope, &known, &a.0.key) || !sees(scope, &known, &b.0.key) {
-                continue;
-            }
             let mut explained = core.pair(conn, (&a.0, &a.1), (&b.0, &b.1)).await?;
             if let Cause::Judgement(judgement) = &link.cause
                 && let Ok(judgement) = judgement.parse()
@@ -186,7 +249,7 @@ impl Engine {
             }
             out.push(explained);
         }
-        Ok(out)
+        Ok((out, cohesion))
     }
 
     /// The customers that a party would match by their best record, best first, at most `limit`;

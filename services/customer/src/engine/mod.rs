@@ -12,6 +12,7 @@ mod explain;
 mod first_load;
 mod golden;
 mod ingest;
+mod judged;
 mod judgements;
 mod load;
 mod mutate;
@@ -23,7 +24,7 @@ mod resolve;
 pub mod rule_sets;
 mod sources;
 mod state;
-mod train;
+pub mod train;
 mod verify;
 
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub struct EngineConfig {
     pub group_records: usize,
     /// Most calls that wait for a transaction; further ones wait outside.
     pub queued_calls: usize,
+    /// Records that a training looks at, about 2 KiB each: half of them drawn, the others their
+    /// partners.
+    pub training_records: usize,
 }
 
 impl Default for EngineConfig {
@@ -54,6 +58,7 @@ impl Default for EngineConfig {
             cached_records: 50_000,
             group_records: 2_000,
             queued_calls: 64,
+            training_records: 20_000,
         }
     }
 }

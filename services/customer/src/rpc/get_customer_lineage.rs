@@ -28,7 +28,7 @@ pub async fn run(
     let id = check.customer_name("name", &request.name);
     let id = check.finish(id)?;
     let view = get_customer::visible(&api, &viewer, id).await?;
-    let links = api.engine.links(view.id, &viewer.scope).await?;
+    let (links, cohesion) = api.engine.links(view.id, &viewer.scope).await?;
     let rules = api.engine.rules().await?;
     Ok(pb::GetCustomerLineageResponse {
         attributes: attributes(&view, &viewer),
@@ -37,6 +37,7 @@ pub async fn run(
             .map(|link| answer::explanation(link, &rules))
             .collect(),
         kind: party_kind_out(view.kind).into(),
+        cohesion: Some(answer::cohesion(&cohesion, view.kind, &viewer)),
     })
 }
 

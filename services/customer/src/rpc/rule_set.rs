@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use jinke_proto::google::longrunning;
+use jinke_resolution::RuleSet;
 use jinke_store::operation::{Ended, Job};
 use jinke_types::Failure;
 use prost::Message;
 
 use super::{Api, operations};
 use crate::{
-    access::Viewer,
+    access::{Viewer, shows_comparison},
     convert::{
         Check,
         number::time_out,
@@ -20,8 +21,9 @@ use crate::{
     },
     engine::{
         Engine,
-        evaluate::{Evaluation, Share},
+        evaluate::{Decisive, Evaluation, MistakeKind, Share},
         rule_sets::KeptRuleSet,
+        train::Learned,
     },
 };
 
@@ -54,6 +56,16 @@ pub(super) fn out((row, active): &KeptRuleSet, text: bool) -> pb::RuleSet {
         creator: row.creator.clone(),
         create_time: Some(time_out(row.create_time)),
         activate_time: row.activate_time.map(time_out),
+        // A file that a person wrote may have kept the line of the one it was made from.
+        training: (row.origin == "trained")
+            .then(|| Learned::read(&row.text))
+            .flatten()
+            .map(|l| pb::rule_set::Training {
+                records: l.records,
+                candidate_pairs: l.candidate_pairs,
+                judged_pairs: l.judged_pairs,
+                judged_pairs_left_out: l.judged_pairs_left_out,
+            }),
     }
 }
 
@@ -163,21 +175,39 @@ pub async fn evaluate(
     request: pb::EvaluateRuleSetRequest,
 ) -> Result<longrunning::Operation, Failure> {
     operations::sees_all(&viewer)?;
-    api.engine.rule_set(rule_set_number(&request.name)?).await?;
+    let (row, _) = api.engine.rule_set(rule_set_number(&request.name)?).await?;
+    let set = RuleSet::parse(&row.text).map_err(|_| crate::domain::damaged("rule set"))?;
+    let names = set.comparisons.into_iter().map(|c| c.name);
+    let job = EvaluateJob {
+        name: request.name,
+        hidden: names
+            .filter(|name| !shows_comparison(&viewer.mask, name, row.kind))
+            .collect(),
+    };
     let background = &api.background;
-    background
-        .start(&viewer, operations::EVALUATE, &request)
-        .await
+    background.start(&viewer, operations::EVALUATE, &job).await
+}
+
+/// `EvaluateRuleSetRequest` as it is kept with the operation.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EvaluateJob {
+    #[prost(string, tag = "1")]
+    name: String,
+    /// Comparisons whose values the caller may not see. A level tells whether two values are
+    /// equal, so these are left out where the answer says which level decided.
+    #[prost(string, repeated, tag = "2")]
+    hidden: Vec<String>,
 }
 
 /// Does the evaluation.
 pub(super) async fn work_evaluate(
     engine: &Engine,
-    request: &pb::EvaluateRuleSetRequest,
+    request: &EvaluateJob,
     job: &Arc<Job>,
 ) -> Result<pb::RuleSetEvaluation, Failure> {
     let id = rule_set_number(&request.name)?;
-    let found = engine.evaluate(id, operations::progress(job)).await?;
+    let progress = operations::progress(job);
+    let found = engine.evaluate(id, &request.hidden, progress).await?;
     Ok(evaluation(&request.name, found))
 }
 
@@ -192,6 +222,20 @@ fn evaluation(rule_set: &str, found: Evaluation) -> pb::RuleSetEvaluation {
             high_millionths,
         })
     };
+    let kind = |kind: MistakeKind| -> i32 {
+        use pb::rule_set_evaluation::MistakeKind as K;
+        match kind {
+            MistakeKind::WronglyMerged => K::WronglyMerged,
+            MistakeKind::Missed => K::Missed,
+            MistakeKind::LeftToReview => K::LeftToReview,
+        }
+        .into()
+    };
+    let decisive = |of: Decisive| {
+        of.map(|(comparison, level)| pb::rule_set_evaluation::Decisive { comparison, level })
+    };
+    let mut counts: Vec<_> = found.kinds.into_iter().collect();
+    counts.sort_by_key(|((kind, _), count)| (*kind, std::cmp::Reverse(*count)));
     let mistakes = found.mistakes.into_iter();
     pb::RuleSetEvaluation {
         rule_set: rule_set.to_owned(),
@@ -206,6 +250,16 @@ fn evaluation(rule_set: &str, found: Evaluation) -> pb::RuleSetEvaluation {
                 right: Some(record_key_out(&m.right)),
                 score: m.score,
                 same: m.same,
+                kind: kind(m.kind),
+                decisive: decisive(m.decisive),
+            })
+            .collect(),
+        mistake_counts: counts
+            .into_iter()
+            .map(|((k, by), count)| pb::rule_set_evaluation::MistakeCount {
+                kind: kind(k),
+                decisive: decisive(by),
+                count,
             })
             .collect(),
     }

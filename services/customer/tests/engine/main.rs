@@ -2,6 +2,7 @@
 
 mod attach;
 mod batch;
+mod cohesion;
 mod crowds;
 mod erase;
 mod first_load;
@@ -15,6 +16,7 @@ mod replicas;
 mod sealed;
 mod speed;
 mod support;
+mod train;
 mod tries;
 mod versions;
 mod worker;

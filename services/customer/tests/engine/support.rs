@@ -20,6 +20,8 @@ pub struct House {
     pub ring: Arc<KeyRing>,
     pub clock: Arc<ManualClock>,
     pub rules: Arc<Rules>,
+    /// As [`EngineConfig::training_records`].
+    pub training_records: usize,
 }
 
 impl House {
@@ -32,6 +34,7 @@ impl House {
             ring: Arc::new(KeyRing::in_memory(&SeededEntropy::new(7))),
             clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000))),
             rules: Arc::new(rules),
+            training_records: EngineConfig::default().training_records,
         }
     }
     /// A new engine, as after a restart.
@@ -46,6 +49,7 @@ impl House {
             Arc::new(jinke_types::OsEntropy),
             EngineConfig {
                 cached_records: 64,
+                training_records: self.training_records,
                 ..EngineConfig::default()
             },
         )

@@ -272,7 +272,7 @@ async fn training_gives_the_same_file_for_any_order() {
             .merge(merge(a, b), &jinke_types::RowScope::All, None)
             .await
             .ok();
-        let measured = engine.evaluate(trained.id, quiet()).await.unwrap();
+        let measured = engine.evaluate(trained.id, &[], quiet()).await.unwrap();
         assert!(measured.judged <= 1);
         sound(&engine).await;
         texts.push(trained.text);

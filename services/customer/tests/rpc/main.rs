@@ -1,6 +1,7 @@
 //! The RPCs over a real tonic server in this process, with grants made up by the test.
 
 mod changes;
+mod cohesion;
 mod facts;
 mod hostile;
 mod house;

@@ -27,7 +27,10 @@ async fn ended(house: &House, started: longrunning::Operation) -> Operation {
     panic!("the operation did not end");
 }
 
-async fn result<M: Message + Name + Default>(house: &House, started: longrunning::Operation) -> M {
+pub async fn result<M: Message + Name + Default>(
+    house: &House,
+    started: longrunning::Operation,
+) -> M {
     let found = ended(house, started).await;
     assert_eq!(found.failure, None);
     assert!(found.done > 0 || found.total == 0);

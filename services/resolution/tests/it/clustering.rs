@@ -18,15 +18,15 @@ const OVERRIDING: JudgementKind = JudgementKind::Positive {
     overrides_exclusivity: true,
 };
 
-struct World {
-    keys: Vec<RecordKey>,
+pub struct World {
+    pub keys: Vec<RecordKey>,
     std: Vec<Standardized>,
-    rules: RuleSet,
+    pub rules: RuleSet,
 }
 
 impl World {
     /// One record per entry, holding that credit code or none.
-    fn new(codes: &[Option<usize>]) -> Self {
+    pub fn new(codes: &[Option<usize>]) -> Self {
         let rules = RuleSet::organization();
         let of = |c: &Option<usize>| {
             c.map(|i| Value::identifier("uscc", USCC[i]))
@@ -44,18 +44,18 @@ impl World {
             rules,
         }
     }
-    fn nodes(&self) -> Vec<Node<'_>> {
+    pub fn nodes(&self) -> Vec<Node<'_>> {
         self.keys
             .iter()
             .zip(&self.std)
             .map(|(key, std)| Node { key, std })
             .collect()
     }
-    fn run(&self, edges: &[Edge], judgements: &[Judgement]) -> Clustering {
+    pub fn run(&self, edges: &[Edge], judgements: &[Judgement]) -> Clustering {
         cluster(&self.nodes(), edges, judgements, &self.rules)
     }
     /// An edge `above` milli-bits over the merge threshold.
-    fn edge(&self, a: usize, b: usize, above: i32) -> Edge {
+    pub fn edge(&self, a: usize, b: usize, above: i32) -> Edge {
         Edge {
             a,
             b,
@@ -64,7 +64,7 @@ impl World {
     }
 }
 
-fn judge(id: &str, kind: JudgementKind, left: &[usize], right: &[usize]) -> Judgement {
+pub fn judge(id: &str, kind: JudgementKind, left: &[usize], right: &[usize]) -> Judgement {
     let keys = |list: &[usize]| {
         list.iter()
             .map(|i| RecordKey::new("s", format!("{i:02}")))
@@ -275,13 +275,13 @@ fn what_people_joined_makes_no_bridge_weak() {
     }
 }
 
-type Case = (
+pub type Case = (
     Vec<Option<usize>>,
     Vec<(usize, usize, i32)>,
     Vec<(u8, Vec<usize>, Vec<usize>)>,
 );
 
-fn cases() -> impl Strategy<Value = Case> {
+pub fn cases() -> impl Strategy<Value = Case> {
     let n = 9_usize;
     (
         prop::collection::vec(prop::option::weighted(0.4, 0..3_usize), n),
@@ -297,7 +297,7 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-fn build(case: &Case) -> (World, Vec<Edge>, Vec<Judgement>) {
+pub fn build(case: &Case) -> (World, Vec<Edge>, Vec<Judgement>) {
     let w = World::new(&case.0);
     let edges = case.1.iter().map(|&(a, b, s)| w.edge(a, b, s)).collect();
     let kinds = [

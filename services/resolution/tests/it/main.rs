@@ -5,6 +5,7 @@ mod clustering;
 mod comparing;
 mod laws;
 mod rule_files;
+mod splitting;
 mod standardizing;
 mod surveys;
 mod surviving;

@@ -79,12 +79,76 @@ pub async fn explain(
     }
     printer.table(&table)?;
     if lineage.links.is_empty() {
+        let single = lineage.cohesion.as_ref().is_none_or(|c| c.records < 2);
         printer.line("")?;
-        return printer.line("只有一条记录，没有匹配 a single record: nothing was matched");
+        return printer.line(if single {
+            "只有一条记录，没有匹配 a single record: nothing was matched"
+        } else {
+            "这些记录彼此之间没有匹配 none of these records matches another"
+        });
     }
     for link in &lineage.links {
         printer.line("")?;
         waterfall(link, printer)?;
+    }
+    match &lineage.cohesion {
+        Some(found) => cohesion(found, printer),
+        None => Ok(()),
+    }
+}
+
+/// And how many more there are.
+fn more(omitted: i64) -> String {
+    if omitted > 0 {
+        format!(" …另 and {omitted} 条 more")
+    } else {
+        String::new()
+    }
+}
+
+/// What would split a customer.
+fn cohesion(found: &pb::ClusterCohesion, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    printer.line("")?;
+    if !found.judgements.is_empty() {
+        printer.line(format!(
+            "靠判定维系 held by judgements: {}{}",
+            found.judgements.join(", "),
+            more(found.omitted_judgements)
+        ))?;
+    }
+    let Some(weakest) = &found.weakest else {
+        return Ok(());
+    };
+    printer.line(format!(
+        "最弱的一环 weakest link: {} ↔ {}  {}",
+        text::key(weakest.left.as_ref()),
+        text::key(weakest.right.as_ref()),
+        text::score(weakest.score)
+    ))?;
+    for side in &found.sides {
+        let records: Vec<String> = side.records.iter().map(|k| text::key(Some(k))).collect();
+        printer.line(format!(
+            "没有它，一边是 without it, one side is: {}{}",
+            records.join(", "),
+            more(side.omitted)
+        ))?;
+    }
+    printer.line(
+        "要拆开：以下各对的得分都低于合并阈值，或判定两边不同 \
+         to split it: all of these pairs fall below the merge threshold, or the two sides are \
+         judged different",
+    )?;
+    let mut table = Table::new([">得分 score", "一边 one side", "另一边 the other"]);
+    for pair in &found.holding {
+        table.row([
+            text::score(pair.score),
+            text::key(pair.left.as_ref()),
+            text::key(pair.right.as_ref()),
+        ]);
+    }
+    printer.table(&table)?;
+    if found.omitted_holding > 0 {
+        printer.line(more(found.omitted_holding).trim_start())?;
     }
     Ok(())
 }

@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand, ValueEnum};
 use jinke_kit::Peer;
 use jinke_proto::jinke::customer::v1::{
-    self as pb, dry_run_difference, match_service_client::MatchServiceClient, rule_set::State,
+    self as pb, dry_run_difference,
+    match_service_client::MatchServiceClient,
+    rule_set::State,
+    rule_set_evaluation::{Decisive, MistakeKind},
 };
 use jinke_types::{Code, Failure};
 
@@ -185,6 +188,9 @@ pub async fn rules(global: &Global, command: MatchCommand, printer: &mut Printer
             let started = client.train_rule_set(request).await.answer()?;
             let set: pb::RuleSet = operations::result(global, started, printer).await?;
             kept(&set, printer)?;
+            if let Some(t) = set.training {
+                printer.line(learned(&t))?;
+            }
         }
         MatchCommand::Evaluate { rule_set } => {
             let request = pb::EvaluateRuleSetRequest { name: rule_set };
@@ -250,6 +256,85 @@ fn kept(set: &pb::RuleSet, printer: &mut Printer<'_>) -> Result<(), Failure> {
     printer.line(format!("已保留 kept: {}  {}", set.name, set.version))
 }
 
+/// What a version was learned from.
+fn learned(t: &pb::rule_set::Training) -> String {
+    format!(
+        "学自 {} 条记录、{} 个候选对、{} 对判定（{} 对的记录不在库，未用） learned from {} records, \
+         {} candidate pairs, {} judged pairs ({} left out: a record is gone)",
+        t.records,
+        t.candidate_pairs,
+        t.judged_pairs,
+        t.judged_pairs_left_out,
+        t.records,
+        t.candidate_pairs,
+        t.judged_pairs,
+        t.judged_pairs_left_out,
+    )
+}
+
+fn mistake_kind(kind: MistakeKind) -> &'static str {
+    match kind {
+        MistakeKind::WronglyMerged => "误合并 wrongly merged",
+        MistakeKind::Missed => "漏合并 missed",
+        MistakeKind::LeftToReview => "留给人工 left to review",
+        MistakeKind::Unspecified => "",
+    }
+}
+
+/// What decided a mistake.
+fn decisive(of: Option<&Decisive>) -> String {
+    of.map_or_else(
+        || "证据不足 too little evidence".to_owned(),
+        |d| text::clean(&format!("{}:{}", d.comparison, d.level)),
+    )
+}
+
+/// Mistakes by kind: how many and by what, then examples.
+fn mistakes(found: &pb::RuleSetEvaluation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    for kind in [
+        MistakeKind::WronglyMerged,
+        MistakeKind::Missed,
+        MistakeKind::LeftToReview,
+    ] {
+        let counts: Vec<_> = found
+            .mistake_counts
+            .iter()
+            .filter(|c| c.kind() == kind)
+            .collect();
+        if counts.is_empty() {
+            continue;
+        }
+        let all: i64 = counts.iter().map(|c| c.count).sum();
+        printer.line("")?;
+        printer.line(format!("{}: {all}", mistake_kind(kind)))?;
+        let mut table = Table::new(["决定因素 decided by", ">对数 pairs"]);
+        for c in counts {
+            table.row([decisive(c.decisive.as_ref()), c.count.to_string()]);
+        }
+        printer.table(&table)?;
+        let headers = [
+            "得分 score",
+            "决定因素 decided by",
+            "记录 record",
+            "记录 record",
+        ];
+        let mut table = Table::new(headers);
+        for m in found.mistakes.iter().filter(|m| m.kind() == kind) {
+            table.row([
+                text::score(m.score),
+                decisive(m.decisive.as_ref()),
+                text::key(m.left.as_ref()),
+                text::key(m.right.as_ref()),
+            ]);
+        }
+        if !table.is_empty() {
+            printer.line("例子 examples")?;
+            printer.table(&table)?;
+        }
+    }
+    Ok(())
+}
+
 fn evaluation(found: &pb::RuleSetEvaluation, printer: &mut Printer<'_>) -> Result<(), Failure> {
     printer.message("jinke.customer.v1.RuleSetEvaluation", found)?;
     printer.line(format!(
@@ -285,25 +370,7 @@ fn evaluation(found: &pb::RuleSetEvaluation, printer: &mut Printer<'_>) -> Resul
         ]);
     }
     printer.table(&table)?;
-    let headers = ["得分 score", "人工 person", "记录 record", "记录 record"];
-    let mut table = Table::new(headers);
-    for m in &found.mistakes {
-        table.row([
-            text::score(m.score),
-            if m.same {
-                "同一 same"
-            } else {
-                "不同 different"
-            }
-            .to_owned(),
-            text::key(m.left.as_ref()),
-            text::key(m.right.as_ref()),
-        ]);
-    }
-    if table.is_empty() {
-        return Ok(());
-    }
-    printer.table(&table)
+    mistakes(found, printer)
 }
 
 async fn differences(
