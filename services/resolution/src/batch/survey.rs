@@ -224,7 +224,7 @@ mod tests {
             .flat_map(|a| (a + 1..2_000).map(move |b| pack(a, b)))
             .collect();
         let score = |a: u32, b: u32| i32::try_from(a + b).unwrap_or(0);
-        let one = survey(&t, &[all.clone()], 3_000, &score, 1);
+        let one = survey(&t, std::slice::from_ref(&all), 3_000, &score, 1);
         let halves = [all[..70_000].to_vec(), all[70_000..].to_vec()];
         assert_eq!(one, survey(&t, &halves, 3_000, &score, 3));
         assert_eq!(one.rate, 16);

@@ -34,6 +34,7 @@ pub(in crate::cli) fn failure(
 
 /// A table as it was read.
 pub struct Read {
+    /// The rows.
     pub table: Table,
     /// What is odd about the files, yet no reason to refuse them: a line for each.
     pub notes: Vec<String>,

@@ -41,6 +41,7 @@ pub fn is_parquet(path: &Path) -> bool {
 /// A file that was read.
 #[derive(Debug)]
 pub struct Part {
+    /// Its rows.
     pub table: Table,
     /// Which columns of the spec it has.
     pub seen: Vec<bool>,

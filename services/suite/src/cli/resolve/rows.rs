@@ -433,10 +433,10 @@ pub fn read<P: Sync + Send, T: Send>(
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
-    pub type Table = Vec<Vec<String>>;
+    pub(in super::super) type Table = Vec<Vec<String>>;
 
     /// Fields as the crate `csv` reads them.
     pub fn expected(text: &str) -> Table {
@@ -449,7 +449,7 @@ pub mod tests {
             .collect()
     }
 
-    pub fn taken(rows: &mut Rows<'_>) -> Table {
+    pub(in super::super) fn taken(rows: &mut Rows<'_>) -> Table {
         let mut out = Table::new();
         while rows.advance() {
             out.push((0..rows.width()).map(|i| rows.get(i).to_owned()).collect());
