@@ -137,7 +137,7 @@ def main():
     data = unpacked(er)
     splink = importlib.util.find_spec("splink") is not None
     if not splink:
-        print("this Python has no splink: its rows are left out (pip install splink duckdb pandas pyarrow rapidfuzz opencc)")
+        print("this Python has no splink: its rows are left out (pip install splink duckdb pandas pyarrow rapidfuzz opencc-python-reimplemented)")
     print(f"{'set':16} {'engine':28} {'F1':6} {'B3 F1':6} {'CPU s':>8} {'wall s':>8} {'records/s':>10} {'MB':>7}")
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
