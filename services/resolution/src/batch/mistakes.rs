@@ -72,7 +72,7 @@ const FRAME: usize = 200_000;
 /// All mistakes by kind. `truth` names the thing of every row, and the outcome was reached with it
 /// in [`super::Options::truth`]; `threshold` is that of its partition, in milli-bits. Where there
 /// are more than 4,000,000 known pairs, the numbers of missed pairs that do not reach the
-/// threshold are estimates from as many.
+/// threshold are estimates from as many. Without `examples` mistakes are counted alone.
 pub fn mistakes(
     table: &Table,
     outcome: &Outcome,
@@ -133,7 +133,11 @@ pub fn mistakes(
     let mut out = BTreeMap::new();
     for (kind, n) in pairs.into_iter().filter(|p| p.1 > 0) {
         let mut drawn = survey::drawn(table, frame.remove(&kind).unwrap_or_default());
-        drawn.truncate(ASKED.max(examples));
+        drawn.truncate(if examples == 0 {
+            0
+        } else {
+            ASKED.max(examples)
+        });
         let mut decisive: BTreeMap<String, u64> = BTreeMap::new();
         for s in &mut drawn {
             let steps = explain_rows(table, outcome, s.a, s.b);

@@ -9,18 +9,7 @@ use jinke_resolution::{
     },
 };
 
-fn table(columns: &[(&str, Semantic)], rows: &[(&str, String, Vec<String>)]) -> Table {
-    let columns = columns.iter().map(|(n, s)| Column {
-        name: (*n).to_owned(),
-        semantic: *s,
-    });
-    let mut out = Table::new(columns.collect());
-    for (source, key, cells) in rows {
-        let source = out.source(source);
-        out.push(source, key, cells.iter().map(String::as_str));
-    }
-    out
-}
+use crate::tables::table;
 
 const FIRMS: &[(&str, Semantic)] = &[
     ("name", Semantic::OrgName),

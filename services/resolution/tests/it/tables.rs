@@ -24,14 +24,18 @@ impl Dice {
 
 type Row = (String, String, Vec<String>);
 
-fn table(columns: &[(&str, Semantic)], rows: &[Row]) -> Table {
+/// A table of rows: source, key, cells.
+pub fn table<S: AsRef<str>>(
+    columns: &[(&str, Semantic)],
+    rows: &[(S, String, Vec<String>)],
+) -> Table {
     let columns = columns.iter().map(|(n, s)| Column {
         name: (*n).to_owned(),
         semantic: *s,
     });
     let mut out = Table::new(columns.collect());
     for (source, key, cells) in rows {
-        let source = out.source(source);
+        let source = out.source(source.as_ref());
         out.push(source, key, cells.iter().map(String::as_str));
     }
     out
@@ -176,7 +180,7 @@ fn a_model_read_back_gives_the_same_clusters() {
     assert_eq!(model.to_toml(), text);
     let again = run(&t, Mode::Dedupe, 1, Some(&model));
     assert_eq!(again.heads, learned.heads);
-    let other = table(&PEOPLE[1..], &[]);
+    let other = table::<String>(&PEOPLE[1..], &[]);
     let refused = resolve_table(
         &other,
         Some(&model),

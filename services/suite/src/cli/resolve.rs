@@ -287,9 +287,11 @@ pub fn resolve(args: &ResolveArgs, printer: &mut Printer<'_>) -> Ended {
     if truth.is_some() {
         watch.at("evaluate", 0, table.len() as u64);
     }
+    // Examples are for the report; the line of JSON has numbers.
+    let examples = args.report.as_ref().map_or(0, |_| report::EXAMPLES);
     let wrong = truth
         .as_ref()
-        .map(|truth| mistakes(&table, &outcome, &truth.of, threshold, report::EXAMPLES));
+        .map(|truth| mistakes(&table, &outcome, &truth.of, threshold, examples));
     watch.at("write", 0, table.len() as u64);
     if let Some(path) = &args.report {
         let text = report::html(&table, &outcome, threshold, wrong.as_ref());
