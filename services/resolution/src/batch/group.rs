@@ -9,7 +9,7 @@
 //! k times as likely as of one that has one other (the Chinese restaurant process, Aldous, 1985).
 //! Beyond the usual size of a group that is not believed any more. In a link two groups with rows of one source are never joined.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -141,26 +141,29 @@ pub(super) fn cluster(
 }
 
 /// The best pair from `least` on of each two clusters, the best first, ties by the order of names.
-pub(super) fn reviews(pairs: &[Scored], heads: &[u32], least: i32, ranks: &[u32]) -> Vec<Scored> {
-    let head = |r: u32| heads[r as usize];
-    let mut open: Vec<Scored> = pairs
-        .iter()
-        .copied()
-        .filter(|p| p.score >= least && head(p.a) != head(p.b))
-        .collect();
-    let of = |p: &Scored| {
-        let (x, y) = (head(p.a), head(p.b));
+pub(super) fn reviews(
+    pairs: &[Scored],
+    heads: &[u32],
+    least: i32,
+    ranks: &[u32],
+    threads: usize,
+) -> Vec<Scored> {
+    let ends = |list: &[u32], p: &Scored| {
+        let (x, y) = (list[p.a as usize], list[p.b as usize]);
         (x.min(y), x.max(y))
     };
-    let name = |p: &Scored| {
-        let (x, y) = (ranks[p.a as usize], ranks[p.b as usize]);
-        (x.min(y), x.max(y))
-    };
-    let best_first = |p: &Scored, q: &Scored| q.score.cmp(&p.score).then(name(p).cmp(&name(q)));
-    open.sort_unstable_by(|p, q| of(p).cmp(&of(q)).then(best_first(p, q)));
-    open.dedup_by_key(|p| of(p));
-    open.sort_unstable_by(best_first);
-    open
+    // What is sorted by stands beside the pair: looking it up at each comparison takes far longer.
+    let mut open = parallel::flat(threads, pairs.len(), 4096, |range| {
+        let some = pairs[range].iter().filter(|p| p.score >= least);
+        let clusters = some.map(|p| (ends(heads, p), *p));
+        let apart = clusters.filter(|(of, _)| of.0 != of.1);
+        let best_first = apart.map(|(of, p)| (of, (Reverse(p.score), ends(ranks, &p)), p));
+        best_first.collect()
+    });
+    parallel::sort_by(threads, &mut open, |p, q| (p.0, p.1).cmp(&(q.0, q.1)));
+    open.dedup_by_key(|p| p.0);
+    parallel::sort_by(threads, &mut open, |p, q| p.1.cmp(&q.1));
+    open.into_iter().map(|p| p.2).collect()
 }
 
 /// Clusters one component: rows with the row that stands for them.

@@ -284,24 +284,17 @@ pub fn resolve(
     let mut balance = rules.clone();
     balance.thresholds.merge = rules.thresholds.review;
     let [heads, merged] = components(table, &scored, [&balance, rules], threads, &record, &tally);
-    let ranks = |scored: &[Scored]| {
-        // Only rows that may be reviewed need a rank; others never meet.
+    // Only rows that may be reviewed need a rank; others never meet.
+    let mut open = parallel::flat(threads, scored.len(), PIECE, |range| {
         let open = |p: &&Scored| merged[p.a as usize] != merged[p.b as usize];
-        let mut rows: Vec<u32> = scored
-            .iter()
-            .filter(open)
-            .flat_map(|p| [p.a, p.b])
-            .collect();
-        rows.sort_unstable();
-        rows.dedup();
-        rows.sort_unstable_by(|a, b| table.name(*a as usize).cmp(&table.name(*b as usize)));
-        let mut ranks = vec![0; table.len()];
-        for (r, row) in rows.iter().enumerate() {
-            ranks[*row as usize] = r as u32;
-        }
-        ranks
-    };
-    let reviews = group::reviews(&scored, &merged, rules.thresholds.review, &ranks(&scored));
+        let pairs = scored[range].iter().filter(open);
+        pairs.flat_map(|p| [p.a, p.b]).collect()
+    });
+    parallel::sort(threads, &mut open);
+    open.dedup();
+    let ranks = table.ranks_of(open, threads);
+    let reviews = group::reviews(&scored, &merged, least, &ranks, threads);
+    drop(ranks);
     if options.last {
         std::mem::forget(pieces);
     } else {

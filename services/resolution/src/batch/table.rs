@@ -204,13 +204,37 @@ impl Table {
     /// For every row its place when rows are ordered by source name and key: by it ties are
     /// broken and samples drawn, so that the order of input never shows.
     pub fn ranks(&self, threads: usize) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        parallel::sort_by(threads, &mut order, |&a, &b| {
-            self.name(a as usize).cmp(&self.name(b as usize))
+        self.ranks_of((0..self.len() as u32).collect(), threads)
+    }
+
+    /// The same for these rows alone, each given once; of all others 0.
+    pub(super) fn ranks_of(&self, rows: Vec<u32>, threads: usize) -> Vec<u32> {
+        let mut names: Vec<&str> = self.sources.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = |source: &String| names.binary_search(&source.as_str()).unwrap_or(0) as u32;
+        let places: Vec<u32> = self.sources.iter().map(place).collect();
+        // Most keys differ early: their texts, which are all over the memory, are looked at once.
+        let mut order = parallel::flat(threads, rows.len(), PIECE, |range| {
+            let of = |row: &u32| {
+                let key = self.key(*row as usize).as_bytes();
+                let mut begin = [0; 16];
+                let n = key.len().min(16);
+                begin[..n].copy_from_slice(&key[..n]);
+                let [high, low] = [&begin[..8], &begin[8..]]
+                    .map(|half| half.iter().fold(0, |all, b| all << 8 | u64::from(*b)));
+                (places[self.source_of(*row as usize) as usize], high, low, *row)
+            };
+            rows[range].iter().map(of).collect()
         });
-        let mut ranks = vec![0; order.len()];
-        for (r, &row) in order.iter().enumerate() {
-            ranks[row as usize] = r as u32;
+        drop(rows);
+        parallel::sort_by(threads, &mut order, |x, y| {
+            let begins = (x.0, x.1, x.2).cmp(&(y.0, y.1, y.2));
+            begins.then_with(|| self.name(x.3 as usize).cmp(&self.name(y.3 as usize)))
+        });
+        let mut ranks = vec![0; self.len()];
+        for (rank, (.., row)) in order.into_iter().enumerate() {
+            ranks[row as usize] = rank as u32;
         }
         ranks
     }

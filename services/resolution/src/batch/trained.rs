@@ -215,7 +215,7 @@ pub(super) fn resolve(
     };
     // What a machine merges alone must be said by the pairs themselves.
     let merged = at(model.merge, 1.0);
-    let reviews = group::reviews(&scored, &merged, model.balance, &ranks);
+    let reviews = group::reviews(&scored, &merged, model.balance, &ranks, threads);
     let heads = match options.at {
         At::Balance => at(model.balance, usual),
         At::Merge => merged.clone(),
