@@ -87,10 +87,14 @@ pub(super) fn components(rows: usize, pairs: &[Scored]) -> Components {
         let (x, y) = (find(&mut parent, p.a), find(&mut parent, p.b));
         parent[x.max(y) as usize] = x.min(y);
     }
+    // A parent is never larger than its row: from the first on, each finds its parent at the root.
+    for row in 0..rows {
+        parent[row] = parent[parent[row] as usize];
+    }
     // A root is the smallest row of its component, so that places follow in one pass.
     let mut count = vec![0_u32; rows];
     for p in pairs {
-        count[find(&mut parent, p.a) as usize] += 1;
+        count[parent[p.a as usize] as usize] += 1;
     }
     let (mut ends, mut sum) = (Vec::new(), 0);
     let mut next = vec![0_usize; rows];
@@ -108,7 +112,7 @@ pub(super) fn components(rows: usize, pairs: &[Scored]) -> Components {
     };
     let mut out = vec![blank; pairs.len()];
     for p in pairs {
-        let place = &mut next[find(&mut parent, p.a) as usize];
+        let place = &mut next[parent[p.a as usize] as usize];
         out[*place] = *p;
         *place += 1;
     }

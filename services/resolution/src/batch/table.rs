@@ -223,7 +223,12 @@ impl Table {
                 begin[..n].copy_from_slice(&key[..n]);
                 let [high, low] = [&begin[..8], &begin[8..]]
                     .map(|half| half.iter().fold(0, |all, b| all << 8 | u64::from(*b)));
-                (places[self.source_of(*row as usize) as usize], high, low, *row)
+                (
+                    places[self.source_of(*row as usize) as usize],
+                    high,
+                    low,
+                    *row,
+                )
             };
             rows[range].iter().map(of).collect()
         });

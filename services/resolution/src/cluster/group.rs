@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use smallvec::SmallVec;
+
 use super::{Edge, Link};
 use crate::standardize::{Identifier, Standardized, region::Relation};
 
 /// Most members of a group that say where it is.
 const SPEAKERS: usize = 16;
+
+/// Nodes, most often few: millions of groups would each ask for memory.
+type Few = SmallVec<[usize; 4]>;
 
 /// Why two groups cannot be joined, in ranks and judgement indices.
 #[derive(Clone, Debug)]
@@ -26,7 +31,7 @@ pub(super) enum Conflict {
 
 #[derive(Default)]
 struct Group<'a> {
-    members: Vec<usize>,
+    members: Few,
     /// Valid exclusive identifiers and the node that holds them.
     held: Vec<(&'a Identifier, usize)>,
     /// Negative judgements with the side a member stands on, and that member.
@@ -39,7 +44,7 @@ pub(super) struct Groups<'a> {
     records: &'a [&'a Standardized],
     parent: Vec<usize>,
     groups: Vec<Group<'a>>,
-    neighbours: Vec<Vec<usize>>,
+    neighbours: Vec<Few>,
 }
 
 /// Whether an identifier is of a scheme of which a party has one value at a time.
@@ -69,7 +74,7 @@ impl<'a> Groups<'a> {
             .iter()
             .enumerate()
             .map(|(r, std)| Group {
-                members: vec![r],
+                members: smallvec::smallvec![r],
                 held: std
                     .identifiers()
                     .filter(|i| is_exclusive(i, exclusive))
@@ -82,7 +87,7 @@ impl<'a> Groups<'a> {
             records,
             parent: (0..records.len()).collect(),
             groups,
-            neighbours: vec![Vec::new(); records.len()],
+            neighbours: vec![Few::new(); records.len()],
         }
     }
 

@@ -48,9 +48,13 @@ pub(super) fn components<'a>(
             let mut rows: Vec<u32> = part.iter().flat_map(|p| [p.a, p.b]).collect();
             rows.sort_unstable();
             rows.dedup();
-            let mut by_name: Vec<u32> = (0..rows.len() as u32).collect();
-            let name = |i: u32| table.name(rows[i as usize] as usize);
-            by_name.sort_unstable_by(|x, y| name(*x).cmp(&name(*y)));
+            let mut named: Vec<_> = rows
+                .iter()
+                .zip(0..)
+                .map(|(row, i)| (table.name(*row as usize), i))
+                .collect();
+            named.sort_unstable();
+            let by_name: Vec<u32> = named.into_iter().map(|(_, i)| i).collect();
             let mut place = vec![0; rows.len()];
             for (p, i) in by_name.iter().enumerate() {
                 place[*i as usize] = p;
