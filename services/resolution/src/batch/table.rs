@@ -279,3 +279,53 @@ impl Ord for Cells<'_> {
         self.all().cmp(other.all())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that begin alike, end early or hold a zero byte, and cells that tell equal names apart.
+    #[test]
+    fn ranks_are_the_places_in_the_order_of_names() {
+        let mut table = Table::new(vec![Column {
+            name: "name".into(),
+            semantic: Semantic::Text,
+        }]);
+        let keys = [
+            "",
+            "a",
+            "a\0",
+            "a\0b",
+            "ab",
+            "0123456789abcdef",
+            "0123456789abcdef0",
+            "0123456789abcdef\0",
+            "0123456789abcdeg",
+            "客户",
+            "客户0",
+            "z",
+        ];
+        for (source, cell) in [("erp", "2"), ("crm", "1"), ("erp", "1"), ("a", "1")] {
+            let source = table.source(source);
+            for key in keys.iter().rev() {
+                table.push(source, key, std::iter::once(cell));
+            }
+        }
+        let mut expected: Vec<u32> = (0..table.len() as u32).collect();
+        expected.sort_by(|a, b| table.name(*a as usize).cmp(&table.name(*b as usize)));
+        for threads in [1, 3] {
+            let ranks = table.ranks(threads);
+            let places: Vec<u32> = expected.iter().map(|row| ranks[*row as usize]).collect();
+            assert!(places.into_iter().eq(0..table.len() as u32));
+            // Of some rows: their own order, from 0 on.
+            let some: Vec<u32> = (0..table.len() as u32).filter(|row| row % 3 == 0).collect();
+            let ranks = table.ranks_of(some.clone(), threads);
+            let ordered = expected.iter().filter(|row| some.contains(row));
+            assert!(
+                ordered
+                    .map(|row| ranks[*row as usize])
+                    .eq(0..some.len() as u32)
+            );
+        }
+    }
+}
